@@ -1,0 +1,89 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One set of compiler settings for every target of ours.
+///
+/// - `ExistentialAny`: an existential is a cost; the word `any` makes it visible.
+/// - `MemberImportVisibility`: a file names every module whose members it uses.
+/// - `InternalImportsByDefault`: a dependency stays out of our public interface unless we say so.
+/// - warnings are errors in CI (`CI=true`, as `.ci/run` sets it), not on a developer's machine in mid-change.
+let settings: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+    ] + (Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)])
+
+/// For targets that hold no pointer at all: the compiler proves it.
+let safeSettings: [SwiftSetting] = settings + [.strictMemorySafety()]
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "otpd",
+    products: [
+        .library(name: "AuthClient", targets: ["AuthClient"]),
+        .executable(name: "otpd", targets: ["otpd"]),
+        .executable(name: "otpctl", targets: ["otpctl"]),
+        .executable(name: "otp-courier", targets: ["otp-courier"]),
+        .executable(name: "otp-bench", targets: ["otp-bench"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
+    targets: [
+        // C libraries of the distribution, and what Glibc's Swift overlay lacks.
+        .systemLibrary(name: "CLMDB", path: "Sources/CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CLinuxShim"),
+
+        // The core, leaves first.
+        .target(name: "Wire", swiftSettings: settings),
+        .target(name: "LibCrypto", dependencies: ["COpenSSL", "CLinuxShim"], swiftSettings: settings),
+        .target(name: "SMSText", swiftSettings: safeSettings),
+        .target(name: "Engine", dependencies: ["Wire", "LibCrypto"], swiftSettings: settings),
+        .target(name: "Store", dependencies: ["CLMDB", "LibCrypto", "CLinuxShim"], swiftSettings: settings),
+        .target(
+            name: "AuthServer",
+            dependencies: ["Wire", "Engine", "Store", "SMSText", "LibCrypto", "CLinuxShim", log, "TOMLKit"] + nio,
+            exclude: ["ARCHITECTURE.md"], swiftSettings: settings),
+        .target(name: "Courier", dependencies: ["Wire", "AuthClient", "SMSText", "CLinuxShim", log], swiftSettings: settings),
+        .target(
+            name: "AuthClient", dependencies: ["Wire"] + nio, path: "clients/swift/Sources/AuthClient",
+            swiftSettings: settings),
+
+        // Thin executables.
+        .executableTarget(name: "otpd", dependencies: ["AuthServer", arguments], swiftSettings: settings),
+        .executableTarget(name: "otpctl", dependencies: ["AuthClient", "Wire", arguments], swiftSettings: settings),
+        .executableTarget(name: "otp-courier", dependencies: ["Courier", arguments], swiftSettings: settings),
+        .executableTarget(
+            name: "otp-bench", dependencies: ["Wire", "CLinuxShim", arguments], path: "clients/bench",
+            swiftSettings: settings),
+
+        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: settings),
+        .testTarget(name: "LibCryptoTests", dependencies: ["LibCrypto"], swiftSettings: settings),
+        .testTarget(name: "SMSTextTests", dependencies: ["SMSText"], swiftSettings: settings),
+        .testTarget(name: "EngineTests", dependencies: ["Engine", "Wire", "LibCrypto"], swiftSettings: settings),
+        .testTarget(name: "StoreTests", dependencies: ["Store", "LibCrypto", "CLinuxShim"], swiftSettings: settings),
+        .testTarget(
+            name: "AuthServerTests", dependencies: ["AuthServer", "Wire", "Engine", "Store", "LibCrypto"] + nio,
+            swiftSettings: settings),
+        .testTarget(name: "CourierTests", dependencies: ["Courier"], swiftSettings: settings),
+        .testTarget(
+            name: "AuthClientTests", dependencies: ["AuthClient", "Wire"] + nio, path: "clients/swift/Tests/AuthClientTests",
+            swiftSettings: settings),
+        .testTarget(
+            name: "SystemTests", dependencies: ["AuthClient", "Wire", "CLinuxShim", "otpd", "otpctl", "otp-courier"],
+            swiftSettings: settings),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,2 @@
+// LMDB as Debian ships it. One header is the whole contract.
+#include <lmdb.h>

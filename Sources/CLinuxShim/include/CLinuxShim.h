@@ -1,0 +1,33 @@
+// What Swift's Glibc overlay can't reach: variadic calls, macros, and structures behind _GNU_SOURCE.
+// Every function returns 0 (or the value asked for), or -errno. None allocates.
+#ifndef CLINUXSHIM_H
+#define CLINUXSHIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/// prctl(PR_SET_PDEATHSIG, signal): this process gets `signal` when its parent dies.
+int linux_die_with_parent(int signal);
+/// prctl(PR_SET_DUMPABLE, 0) and RLIMIT_CORE 0: no core dump, no ptrace by the same user.
+int linux_forbid_dumps(void);
+/// madvise(MADV_DONTDUMP): keeps `length` bytes at a page boundary out of core dumps.
+int linux_dont_dump(void *address, size_t length);
+/// SO_PEERCRED of a connected Unix socket: who was at the other end when it connected.
+int linux_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid);
+/// open(2), a variadic; O_CLOEXEC is always added. Returns a descriptor.
+int linux_open(const char *path, int flags, mode_t mode);
+/// flock(2) LOCK_EX | LOCK_NB.
+int linux_lock_exclusive(int fd);
+/// CLOCK_BOOTTIME and CLOCK_REALTIME, in nanoseconds. CLOCK_BOOTTIME goes on while the machine sleeps.
+uint64_t linux_boottime_nanos(void);
+uint64_t linux_realtime_nanos(void);
+/// CLOCK_MONOTONIC in nanoseconds.
+uint64_t linux_monotonic_nanos(void);
+/// posix_spawn of `argv[0]` with `environment`; the child gets SIGTERM when this process dies, and only descriptors 0-2.
+/// Returns the pid.
+pid_t linux_spawn(char *const argv[], char *const environment[]);
+/// One message to systemd's notify socket ($NOTIFY_SOCKET); 0 when there is none.
+int linux_notify(const char *message);
+
+#endif
