@@ -1,0 +1,45 @@
+/// A dry run of RequestCode: what would refuse it now? Answers the same refusal, and debits nothing. Lookup.
+public struct Quota: RequestMessage {
+    public static let opcode = Opcode.quota
+    /// The purpose's number.
+    public var purpose: UInt16 = 0
+    /// An `Assurance`.
+    public var assurance: UInt8 = 0
+    /// As in RequestCode.
+    public var account = AccountBytes()
+    /// As in RequestCode.
+    public var phone = PhoneBytes()
+    /// As in RequestCode.
+    public var session = Bytes32.zero
+    /// The shopper's address: 4 or 16 bytes.
+    public var clientIP = InlineBytes<16>()
+
+    public init() {}
+
+    public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
+        try c.u16("purpose", &purpose)
+        try c.u8("assurance", &assurance)
+        try c.blob8("account", &account)
+        try c.blob8("phone", &phone)
+        try c.bytes32("session", &session)
+        try c.tagged(.ignorable(2), "client_ip", &clientIP)
+    }
+
+    /// Nothing would refuse now.
+    public struct Reply: Message, Equatable {
+        /// Sends left this hour, the least over phone and account, unverified ones.
+        public var sendsLeftHour: UInt8 = 0
+        /// Sends left this day.
+        public var sendsLeftDay: UInt8 = 0
+        /// Challenges that may still be opened on the phone.
+        public var openLeft: UInt8 = 0
+
+        public init() {}
+
+        public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
+            try c.u8("sends_left_hour", &sendsLeftHour)
+            try c.u8("sends_left_day", &sendsLeftDay)
+            try c.u8("open_left", &openLeft)
+        }
+    }
+}

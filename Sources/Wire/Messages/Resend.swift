@@ -1,0 +1,20 @@
+/// Asks for one more message of an open challenge: the same code, life and attempts. Write.
+public struct Resend: RequestMessage {
+    public static let opcode = Opcode.resend
+    /// 6 bytes of engine time, 10 random bytes.
+    public var requestID = Bytes16.zero
+    /// From the reply to RequestCode.
+    public var challenge = Bytes16.zero
+    /// As in RequestCode.
+    public var session = Bytes32.zero
+
+    public init() {}
+
+    public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
+        try c.bytes16("request_id", &requestID)
+        try c.bytes16("challenge", &challenge)
+        try c.bytes32("session", &session)
+    }
+
+    public typealias Reply = ChallengeReply
+}
