@@ -1,0 +1,40 @@
+import Wire
+
+/// What is remembered of an account. Each assurance class has budgets of its own.
+struct AccountRecord {
+    static let schema: UInt8 = 1
+
+    /// One class of askers.
+    struct Class {
+        var sends = SendWindow()
+        var phones = RecentSet()
+        init() {}
+    }
+
+    /// The random id that stands for the account in events.
+    var subject = Bytes16.zero
+    var classes = InlineArray<3, Class>(repeating: Class())
+
+    init() {}
+
+    /// `nil` when the bytes aren't a record of this schema.
+    init?(from record: inout RecordBuffer) {
+        record.schema(AccountRecord.schema)
+        subject = record.bytes16()
+        for index in 0..<3 {
+            classes[index].sends = SendWindow(from: &record)
+            classes[index].phones = RecentSet(from: &record)
+        }
+        if record.isDamaged { return nil }
+    }
+
+    func encode(into record: inout RecordBuffer) {
+        record.clear()
+        record.put(AccountRecord.schema)
+        record.put(subject)
+        for index in 0..<3 {
+            classes[index].sends.encode(into: &record)
+            classes[index].phones.encode(into: &record)
+        }
+    }
+}

@@ -1,0 +1,169 @@
+import LibCrypto
+public import Wire
+
+/// Leases of messages and reports on them.
+extension Engine {
+    /// What a message says, without its wording: the server renders the text.
+    public struct MessageDraft: Sendable {
+        /// All of the push but `text`.
+        public var push: MessagePush
+        /// The code; a secret on its way out.
+        public var code: CodeBytes
+        /// Life left, for "expires in N minutes".
+        public var lifeMs: UInt64
+        /// Last line `@host #code`; empty = none.
+        public var webHost: InlineBytes<60>
+        /// Last line of an Android app; empty = none.
+        public var androidHash: InlineBytes<11>
+    }
+
+    /// What became of a due message.
+    public enum LeaseResult: Sendable {
+        /// Leased in this commit: push after the sync.
+        case leased(MessageDraft)
+        /// Not due before this engine time.
+        case later(UInt64)
+        /// Over: sent, dead, or too late to send.
+        case gone
+    }
+
+    /// Leases a message for `leaseMs`, with `token` random. An expired lease is given again, up to three times.
+    public func lease<S: State>(
+        _ key: MessageKey, leaseMs: UInt64, token: Bytes16, context: BatchContext, state: inout S
+    ) -> LeaseResult {
+        let now = context.now
+        guard var message = readMessage(key.challenge, key.send, &state),
+            let challenge = readChallenge(key.challenge, &state), challenge.epoch == context.epoch
+        else { return .gone }
+        switch message.state {
+        case .queued:
+            if message.notBefore > now { return .later(message.notBefore) }
+        case .leased:
+            if message.leaseUntil > now { return .later(message.leaseUntil) }
+        case .submitted, .delivered, .failed:
+            return .gone
+        }
+        guard challenge.state == .open, challenge.generation == message.generation, challenge.sends == key.send,
+            challenge.createdAt >= context.voidBefore
+        else { return .gone }
+        let life = challenge.expiresAt - challenge.createdAt
+        let latest = challenge.expiresAt - min(60_000, life / 3)
+        guard message.attempts < RuleBounds.maxSubmits, now <= latest else {
+            fail(&message, key.challenge, key.send, context, &state)
+            return .gone
+        }
+        message.state = .leased
+        message.attempts += 1
+        message.token = token
+        message.leaseUntil = now + leaseMs
+        write(message, key.challenge, key.send, &state)
+
+        var push = MessagePush()
+        push.challenge = key.challenge
+        push.send = key.send
+        push.token = token
+        push.attempt = message.attempts
+        push.leaseUntilMs = message.leaseUntil
+        push.expiresAtMs = latest
+        push.engineTimeMs = now
+        push.idempotencyKey = tag16(key)
+        push.tenant = challenge.tenant
+        push.purpose = challenge.purpose
+        push.phone = challenge.phone
+        return .leased(
+            MessageDraft(
+                push: push, code: CodeGenerator.code(of: challenge, id: key.challenge, key: keys.code),
+                lifeMs: challenge.expiresAt - now, webHost: challenge.webHost, androidHash: challenge.androidHash))
+    }
+
+    /// The same for every lease of one message, and no help in guessing a challenge id.
+    private func tag16(_ key: MessageKey) -> Bytes16 {
+        var mac = keys.id.begin()
+        mac.update(key.challenge)
+        mac.update(key.send)
+        return mac.finish().first16
+    }
+
+    /// A courier's word on a lease. Idempotent: the token names the lease; states move forward only.
+    func report<S: State>(_ m: ReportMessage, _ context: BatchContext, _ state: inout S) -> Reply {
+        guard let outcome = ReportMessage.Outcome(rawValue: m.outcome) else { return .refused(.unsupportedField) }
+        guard var message = readMessage(m.challenge, m.send, &state), message.token == m.token, m.token != .zero else {
+            return .refused(.leaseNotHeld)
+        }
+        switch (message.state, outcome) {
+        case (.leased, .submitted), (.queued, .submitted):
+            settle(&message, .submitted, .submitted, .codeSubmitted, m, context, &state)
+        case (.leased, .delivered), (.queued, .delivered), (.submitted, .delivered):
+            settle(&message, .delivered, .delivered, .codeDelivered, m, context, &state)
+        case (.submitted, .undelivered), (.leased, .undelivered), (.leased, .permanentFailure):
+            fail(&message, m.challenge, m.send, context, &state)
+        case (.leased, .transientFailure):
+            if message.attempts >= RuleBounds.maxSubmits {
+                fail(&message, m.challenge, m.send, context, &state)
+            } else {
+                message.state = .queued
+                message.notBefore = context.now + 1_000 << UInt64(message.attempts - 1)
+                write(message, m.challenge, m.send, &state)
+                dueMessages.append(
+                    MessageKey(challenge: m.challenge, send: m.send, notBefore: message.notBefore))
+            }
+        case (.queued, _), (.submitted, _), (.delivered, _), (.failed, _):
+            // Said before, or overtaken by what came later: nothing to do.
+            break
+        }
+        return .empty
+    }
+
+    private func settle<S: State>(
+        _ message: inout OutboxRecord, _ next: OutboxRecord.State, _ delivery: StatusRequest.Delivery,
+        _ kind: EventPush.Kind, _ m: ReportMessage, _ context: BatchContext, _ state: inout S
+    ) {
+        message.state = next
+        write(message, m.challenge, m.send, &state)
+        tell(kind, delivery, m.challenge, m.send, context, &state)
+    }
+
+    private func fail<S: State>(
+        _ message: inout OutboxRecord, _ challenge: Bytes16, _ send: UInt8, _ context: BatchContext, _ state: inout S
+    ) {
+        message.state = .failed
+        write(message, challenge, send, &state)
+        tell(.deliveryFailed, .failed, challenge, send, context, &state)
+    }
+
+    /// The challenge shows its newest message's delivery; an event says so.
+    private func tell<S: State>(
+        _ kind: EventPush.Kind, _ delivery: StatusRequest.Delivery, _ id: Bytes16, _ send: UInt8,
+        _ context: BatchContext, _ state: inout S
+    ) {
+        guard var challenge = readChallenge(id, &state) else { return }
+        if challenge.sends == send {
+            challenge.delivery = delivery.rawValue
+            write(challenge, id, &state)
+        }
+        let subject = readAccount(index(.account, challenge.tenant, challenge.account), &state)?.subject ?? .zero
+        let (tenant, purpose) = (challenge.tenant, challenge.purpose)
+        emit(kind, context, &state) { event in
+            event.tenant = tenant
+            event.purpose = purpose
+            event.challenge = id
+            event.subject = subject
+        }
+    }
+
+    /// From a scan of the outbox at start: whether and when a stored message is due.
+    public static func dueTime(value: UnsafeRawBufferPointer) -> UInt64? {
+        guard value.count <= RecordBuffer.capacity else { return nil }
+        var record = RecordBuffer()
+        _ = record.fill { buffer in
+            buffer.copyMemory(from: value)
+            return value.count
+        }
+        guard let message = OutboxRecord(from: &record) else { return nil }
+        switch message.state {
+        case .queued: return message.notBefore
+        case .leased: return message.leaseUntil
+        case .submitted, .delivered, .failed: return nil
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import Wire
+
+/// Typed reads and writes. A record that can't be decoded is a storage doubt, so it ends the process (P6).
+extension Engine {
+    func readChallenge<S: State>(_ id: Bytes16, _ state: inout S) -> ChallengeRecord? {
+        guard state.read(.challenge, RecordKey(id), into: &record) else { return nil }
+        guard let challenge = ChallengeRecord(from: &record) else {
+            preconditionFailure("a challenge record can't be decoded: the data folder is of another version or damaged")
+        }
+        return challenge
+    }
+
+    func write<S: State>(_ challenge: borrowing ChallengeRecord, _ id: Bytes16, _ state: inout S) {
+        challenge.encode(into: &record)
+        state.put(.challenge, RecordKey(id), record, expiresAt: id.timeMs + RuleBounds.challengeRecordMs)
+    }
+
+    func readPhone<S: State>(_ index: Bytes16, _ state: inout S) -> PhoneRecord {
+        guard state.read(.phone, key(index), into: &record) else { return PhoneRecord() }
+        guard let phone = PhoneRecord(from: &record) else {
+            preconditionFailure("a phone record can't be decoded: the data folder is of another version or damaged")
+        }
+        return phone
+    }
+
+    func write<S: State>(_ phone: borrowing PhoneRecord, _ index: Bytes16, _ now: UInt64, _ state: inout S) {
+        phone.encode(into: &record)
+        state.put(.phone, key(index), record, expiresAt: now + RuleBounds.dayMs)
+    }
+
+    func readAccount<S: State>(_ index: Bytes16, _ state: inout S) -> AccountRecord? {
+        guard state.read(.account, key(index), into: &record) else { return nil }
+        guard let account = AccountRecord(from: &record) else {
+            preconditionFailure("an account record can't be decoded: the data folder is of another version or damaged")
+        }
+        return account
+    }
+
+    func write<S: State>(_ account: borrowing AccountRecord, _ index: Bytes16, _ state: inout S) {
+        account.encode(into: &record)
+        // Kept: the subject stands for the account in 30 days of events and beyond.
+        state.put(.account, key(index), record, expiresAt: 0)
+    }
+
+    func readStreak<S: State>(_ index: Bytes16, _ state: inout S) -> StreakRecord {
+        guard state.read(.streak, key(index), into: &record) else { return StreakRecord() }
+        guard let streak = StreakRecord(from: &record) else {
+            preconditionFailure("a streak record can't be decoded: the data folder is of another version or damaged")
+        }
+        return streak
+    }
+
+    func write<S: State>(_ streak: borrowing StreakRecord, _ index: Bytes16, _ state: inout S) {
+        streak.encode(into: &record)
+        // Never expires by itself: only a success clears failures in a row (NIST SP 800-63B §3.2.2).
+        state.put(.streak, key(index), record, expiresAt: 0)
+    }
+
+    func readGrant<S: State>(_ id: Bytes16, _ state: inout S) -> GrantRecord? {
+        guard state.read(.grant, RecordKey(id), into: &record) else { return nil }
+        guard let grant = GrantRecord(from: &record) else {
+            preconditionFailure("a grant record can't be decoded: the data folder is of another version or damaged")
+        }
+        return grant
+    }
+
+    func write<S: State>(_ grant: borrowing GrantRecord, _ id: Bytes16, _ state: inout S) {
+        grant.encode(into: &record)
+        // Long enough for any retry of the RedeemGrant that spent it.
+        state.put(.grant, RecordKey(id), record, expiresAt: grant.expiresAt + RuleBounds.maxRequestAgeMs)
+    }
+
+    func readMessage<S: State>(_ challenge: Bytes16, _ send: UInt8, _ state: inout S) -> OutboxRecord? {
+        guard state.read(.outbox, RecordKey(challenge, send), into: &record) else { return nil }
+        guard let message = OutboxRecord(from: &record) else {
+            preconditionFailure("an outbox record can't be decoded: the data folder is of another version or damaged")
+        }
+        return message
+    }
+
+    func write<S: State>(
+        _ message: borrowing OutboxRecord, _ challenge: Bytes16, _ send: UInt8, _ state: inout S
+    ) {
+        message.encode(into: &record)
+        state.put(
+            .outbox, RecordKey(challenge, send), record, expiresAt: challenge.timeMs + RuleBounds.challengeRecordMs)
+    }
+
+    /// A new message of `challenge`, due at once.
+    func queueMessage<S: State>(
+        _ challenge: borrowing ChallengeRecord, _ id: Bytes16, _ now: UInt64, _ state: inout S
+    ) {
+        var message = OutboxRecord()
+        message.tenant = challenge.tenant
+        message.generation = challenge.generation
+        message.notBefore = now
+        message.expiresAt = challenge.expiresAt
+        write(message, id, challenge.sends, &state)
+        dueMessages.append(MessageKey(challenge: id, send: challenge.sends, notBefore: now))
+    }
+
+    /// Messages of a challenge that is over are dead: none is leased any more.
+    func killMessages<S: State>(_ challenge: borrowing ChallengeRecord, _ id: Bytes16, _ state: inout S) {
+        for send in 1...max(1, challenge.sends) {
+            guard let message = readMessage(id, send, &state) else { continue }
+            if message.state == .queued { state.delete(.outbox, RecordKey(id, send)) }
+        }
+    }
+
+    /// The record exists, is this tenant's, and its epoch and start are still valid.
+    func isValid(_ challenge: ChallengeRecord, _ caller: Caller, _ context: BatchContext) -> Bool {
+        challenge.tenant == caller.tenant && challenge.epoch == context.epoch
+            && challenge.createdAt >= context.voidBefore
+    }
+
+    func reply(_ c: borrowing ChallengeRecord, _ id: Bytes16, _ how: ChallengeReply.Disposition) -> Reply {
+        var reply = ChallengeReply()
+        reply.challenge = id
+        reply.disposition = how.rawValue
+        reply.codeLength = c.codeLength
+        reply.alphabet = c.alphabet
+        reply.attemptsLeft = c.attemptsLeft
+        reply.sendsLeft = c.sendsLeft
+        reply.expiresAtMs = c.expiresAt
+        reply.resendAtMs = c.resendAt
+        return .challenge(reply)
+    }
+}

@@ -1,0 +1,145 @@
+import LibCrypto
+public import Wire
+
+/// The rules: a pure function of request, records, time and entropy. It owns every number and decision; it knows no clock,
+/// random generator, socket, file or log. The only things it keeps between calls are its configuration and scratch memory.
+///
+/// One thread owns it. `decide` touches keyed records alone and may be run again on the same state with the same result.
+public final class Engine {
+    let tenants: [TenantPolicy]
+    let keys: EngineKeys
+    /// Scratch for records on their way in and out.
+    var record = RecordBuffer()
+
+    /// Events of the batch so far, in order; the server pushes them after the sync.
+    public private(set) var events: [EventPush] = []
+    /// Messages that this batch made due: the server's courier queue takes them after the sync.
+    public internal(set) var dueMessages: [MessageKey] = []
+
+    /// - Parameter tenants: checked by the caller: numbers and names are unique.
+    public init(tenants: [TenantPolicy], keys: EngineKeys) {
+        self.tenants = tenants
+        self.keys = keys
+        events.reserveCapacity(512)
+        dueMessages.reserveCapacity(256)
+    }
+
+    /// Forgets the last batch's events and messages.
+    public func beginBatch() {
+        events.removeAll(keepingCapacity: true)
+        dueMessages.removeAll(keepingCapacity: true)
+    }
+
+    /// Decides one request. Writes go to `state`; the reply may leave once they are durable.
+    public func decide<S: State>(
+        _ request: borrowing Request, caller: Caller, context: BatchContext, entropy: Entropy, state: inout S
+    ) -> Reply {
+        switch request {
+        case .requestCode(let message):
+            requestCode(message, caller, context, entropy, &state)
+        case .resend(let message):
+            resend(message, caller, context, &state)
+        case .verify(let message):
+            verify(message, caller, context, entropy, &state)
+        case .cancel(let message):
+            cancel(message, caller, context, &state)
+        case .status(let message):
+            status(message, caller, context, &state)
+        case .quota(let message):
+            quota(message, caller, context, &state)
+        case .checkGrant(let message):
+            checkGrant(message, caller, context, &state)
+        case .redeemGrant(let message):
+            redeemGrant(message, caller, context, &state)
+        case .report(let message):
+            report(message, context, &state)
+        }
+    }
+
+    /// The tenant's rules; `nil` for a number that isn't configured.
+    public func tenant(_ number: UInt32) -> TenantPolicy? {
+        for tenant in tenants where tenant.number == number { return tenant }
+        return nil
+    }
+
+    func purpose(_ number: UInt16, of tenant: TenantPolicy) -> PurposePolicy? {
+        for purpose in tenant.purposes where purpose.number == number { return purpose }
+        return nil
+    }
+
+    // MARK: events
+
+    /// Appends an event to the batch and its record to the same commit.
+    func emit<S: State>(
+        _ kind: EventPush.Kind, _ context: BatchContext, _ state: inout S, with fill: (inout EventPush) -> Void
+    ) {
+        var event = EventPush()
+        event.kind = kind.rawValue
+        event.cursor = Cursor(epoch: context.epoch, sequence: context.sequence, index: UInt16(events.count))
+        event.engineTimeMs = context.now
+        event.wallTimeMs = context.wall
+        fill(&event)
+        EventRecord.encode(event, into: &record)
+        state.put(.event, RecordKey(event.cursor), record, expiresAt: context.now + RuleBounds.eventKeepMs)
+        events.append(event)
+    }
+
+    /// An event of the server's own life, such as its start.
+    public func note<S: State>(_ kind: EventPush.Kind, context: BatchContext, state: inout S) {
+        emit(kind, context, &state) { _ in }
+    }
+
+    // MARK: index keys
+
+    /// HMAC(K_index, table ‖ tenant ‖ length ‖ value), cut to 16 bytes.
+    func index<let n: Int>(_ table: Table, _ tenant: UInt32, _ value: InlineBytes<n>) -> Bytes16 {
+        var mac = keys.index.begin()
+        mac.update(table.rawValue)
+        mac.update(u32: tenant)
+        mac.update(value)
+        return mac.finish().first16
+    }
+
+    /// The one open challenge of (tenant, account, purpose, binding, session).
+    func slotIndex(
+        _ tenant: UInt32, _ account: AccountBytes, _ purpose: UInt16, _ binding: Bytes32, _ session: Bytes32
+    ) -> Bytes16 {
+        var mac = keys.index.begin()
+        mac.update(Table.slot.rawValue)
+        mac.update(u32: tenant)
+        mac.update(account)
+        mac.update(u16: purpose)
+        mac.update(binding)
+        mac.update(session)
+        return mac.finish().first16
+    }
+
+    /// The streak of (tenant, account, phone).
+    func streakIndex(_ tenant: UInt32, _ account: AccountBytes, _ phone: PhoneBytes) -> Bytes16 {
+        var mac = keys.index.begin()
+        mac.update(Table.streak.rawValue)
+        mac.update(u32: tenant)
+        mac.update(account)
+        mac.update(phone)
+        return mac.finish().first16
+    }
+
+    func key(_ index: Bytes16) -> RecordKey { RecordKey(index: keys.indexKeyID, index) }
+}
+
+/// Names a message: its challenge and which send of it.
+public struct MessageKey: Sendable, Hashable {
+    /// The challenge.
+    public var challenge: Bytes16
+    /// From 1.
+    public var send: UInt8
+    /// No lease before it, engine milliseconds.
+    public var notBefore: UInt64
+
+    /// All three.
+    public init(challenge: Bytes16, send: UInt8, notBefore: UInt64) {
+        self.challenge = challenge
+        self.send = send
+        self.notBefore = notBefore
+    }
+}

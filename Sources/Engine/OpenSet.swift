@@ -1,0 +1,80 @@
+import Wire
+
+/// The open challenges of a phone in one class, up to five.
+struct OpenSet: Equatable {
+    static let capacity = 5
+    private var ids = InlineArray<5, Bytes16>(repeating: .zero)
+    private var ends = InlineArray<5, UInt64>(repeating: 0)
+    private(set) var count = 0
+
+    static func == (a: OpenSet, b: OpenSet) -> Bool {
+        guard a.count == b.count else { return false }
+        for index in 0..<a.count where a.ids[index] != b.ids[index] || a.ends[index] != b.ends[index] { return false }
+        return true
+    }
+
+    /// Those that haven't expired.
+    func live(now: UInt64) -> Int {
+        var live = 0
+        for index in 0..<count where ends[index] > now { live += 1 }
+        return live
+    }
+
+    /// 0 = room for one more beside those other than `replaced`; else milliseconds until one ends.
+    func retryAfter(limit: Int, replacing replaced: Bytes16?, now: UInt64) -> UInt64 {
+        var live = 0
+        var soonest = UInt64.max
+        for index in 0..<count where ends[index] > now && ids[index] != replaced {
+            live += 1
+            soonest = min(soonest, ends[index])
+        }
+        guard live >= min(limit, OpenSet.capacity) else { return 0 }
+        return live == 0 ? RuleBounds.maxLifeMs : soonest - now
+    }
+
+    mutating func insert(_ id: Bytes16, until end: UInt64, now: UInt64) {
+        compact { $0 > now }
+        if count == OpenSet.capacity { remove(ids[0]) }
+        ids[count] = id
+        ends[count] = end
+        count += 1
+    }
+
+    mutating func remove(_ id: Bytes16) {
+        var kept = 0
+        for index in 0..<count where ids[index] != id {
+            ids[kept] = ids[index]
+            ends[kept] = ends[index]
+            kept += 1
+        }
+        count = kept
+    }
+
+    private mutating func compact(keeping isKept: (UInt64) -> Bool) {
+        var kept = 0
+        for index in 0..<count where isKept(ends[index]) {
+            ids[kept] = ids[index]
+            ends[kept] = ends[index]
+            kept += 1
+        }
+        count = kept
+    }
+
+    func encode(into record: inout RecordBuffer) {
+        record.put(UInt8(count))
+        for index in 0..<count {
+            record.put(ids[index])
+            record.put(ms: ends[index])
+        }
+    }
+
+    init() {}
+
+    init(from record: inout RecordBuffer) {
+        count = record.length(atMost: OpenSet.capacity)
+        for index in 0..<count {
+            ids[index] = record.bytes16()
+            ends[index] = record.ms()
+        }
+    }
+}

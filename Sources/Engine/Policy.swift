@@ -1,0 +1,138 @@
+/// What characters a code is made of.
+public enum CodeAlphabet: UInt8, Sendable, CaseIterable {
+    case digits = 1
+    /// Digits and capitals without 0, 1, I, L, O: 31 symbols that no font mixes up. Small letters are read as capitals.
+    case lettersAndDigits = 2
+
+    /// The symbols in order.
+    var symbols: StaticString {
+        switch self {
+        case .digits: "0123456789"
+        case .lettersAndDigits: "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+        }
+    }
+}
+
+/// What a full limit does.
+public enum LimitMode: UInt8, Sendable, CaseIterable {
+    case enforce = 0
+    /// Passes, and leaves an event.
+    case shadow = 1
+    case off = 2
+}
+
+/// Which operations a block stops.
+public enum BlockScope: UInt8, Sendable, CaseIterable {
+    case requestCode = 1
+    case verify = 2
+    case both = 3
+
+    var stopsRequestCode: Bool { self != .verify }
+    var stopsVerify: Bool { self != .requestCode }
+}
+
+/// Failures in a row on one (account, phone), and what follows. NIST SP 800-63B §3.2.2, PSD2 RTS art. 4(3)(b).
+public struct StreakPolicy: Sendable, Equatable {
+    /// The first block comes with this failure; the next after every 5 more.
+    public var blockAfter: UInt16
+    /// How long the first, second and every later block lasts.
+    public var blockMs: [UInt64] = [15 * 60_000, 30 * 60_000, 60 * 60_000]
+    /// What a block stops.
+    public var scope: BlockScope = .both
+    /// Failures in a row at which the SMS factor is off until an administrator acts; a cap, not a choice.
+    public let disableAfter: UInt16 = 100
+
+    /// Shops: a stranger must not lock the owner out quickly.
+    public static let shopLogin = StreakPolicy(blockAfter: 20)
+    /// Payments: at most five failures in a row.
+    public static let psd2Payment = StreakPolicy(blockAfter: 5)
+
+    /// Other fields as in the built-in profiles.
+    public init(blockAfter: UInt16) { self.blockAfter = blockAfter }
+}
+
+/// The rules of one purpose.
+public struct PurposePolicy: Sendable, Equatable {
+    /// Stable number, 1–65,535; on the wire and in records.
+    public var number: UInt16
+    /// Name in configuration and messages.
+    public var name: String
+    public var alphabet: CodeAlphabet = .digits
+    /// 6–10.
+    public var codeLength: UInt8 = 6
+    /// 120–600 s.
+    public var lifeMs: UInt64 = 300_000
+    /// 1–5.
+    public var attempts: UInt8 = 5
+    /// 1–5 messages of one challenge.
+    public var sendsPerChallenge: UInt8 = 3
+    /// Gaps after the first, second and later unverified sends; each ≥ 20 s.
+    public var gapMs: [UInt64] = [30_000, 60_000, 120_000]
+    public var streak: StreakPolicy = .shopLogin
+    /// ≤ 300 s.
+    public var grantLifeMs: UInt64 = 120_000
+    /// Whether the all-zero session is refused.
+    public var requiresSession = true
+
+    /// Defaults for a login.
+    public init(number: UInt16, name: String) {
+        self.number = number
+        self.name = name
+    }
+
+    /// Login of a shop.
+    public static let login = PurposePolicy(number: 1, name: "login")
+    /// Payment under PSD2.
+    public static let payment: PurposePolicy = {
+        var purpose = PurposePolicy(number: 2, name: "payment")
+        purpose.codeLength = 8
+        purpose.streak = .psd2Payment
+        return purpose
+    }()
+}
+
+/// One tenant: its purposes and the budgets of its phones and accounts.
+public struct TenantPolicy: Sendable, Equatable {
+    /// Stable number, ≥ 1.
+    public var number: UInt32
+    /// Name in configuration and messages.
+    public var name: String
+    /// What the SMS calls the shop.
+    public var shop: String
+    public var purposes: [PurposePolicy] = [.login, .payment]
+    public var unverifiedPerHour = 5
+    public var unverifiedPerDay = 10
+    public var totalPerHour = 20
+    public var totalPerDay = 50
+    public var phonesPerAccountDay = 3
+    public var accountsPerPhoneDay = 5
+    public var openPerPhone = 3
+    public var verifiesPerPhoneMinute = 10
+    /// Of the send budgets, the distinct counts and the open challenges; guess caps are always enforced.
+    public var mode: LimitMode = .enforce
+
+    /// Defaults of `DESIGN` §5.
+    public init(number: UInt32, name: String, shop: String) {
+        self.number = number
+        self.name = name
+        self.shop = shop
+    }
+}
+
+/// Bounds of the protocol that the rules share, milliseconds.
+public enum RuleBounds {
+    /// No code lives longer (NIST SP 800-63B §3.1.3.2).
+    public static let maxLifeMs: UInt64 = 600_000
+    /// How far a request id's time may be from engine time.
+    public static let maxRequestAgeMs: UInt64 = maxLifeMs + 60_000
+    /// From a challenge id's time to the end of its record: the id may be that old at first use, then a life and a minute.
+    public static let challengeRecordMs: UInt64 = maxRequestAgeMs + maxLifeMs + 60_000
+    /// A verified code's grant is handed out again to a retry of the same request.
+    public static let grantRepeatMs: UInt64 = 30_000
+    public static let hourMs: UInt64 = 3_600_000
+    public static let dayMs: UInt64 = 86_400_000
+    /// How long an event is kept.
+    public static let eventKeepMs: UInt64 = 30 * dayMs
+    /// A message is leased at most this often.
+    public static let maxSubmits: UInt8 = 3
+}

@@ -1,0 +1,61 @@
+import Wire
+
+/// Up to five tags (of phones, of accounts), each with the time it was last seen: counts the different ones in a day.
+struct RecentSet: Equatable {
+    static let capacity = 5
+    private var tags = InlineArray<5, UInt64>(repeating: 0)
+    private var seen = InlineArray<5, UInt64>(repeating: 0)
+    private(set) var count = 0
+
+    static func == (a: RecentSet, b: RecentSet) -> Bool {
+        guard a.count == b.count else { return false }
+        for index in 0..<a.count where a.tags[index] != b.tags[index] || a.seen[index] != b.seen[index] {
+            return false
+        }
+        return true
+    }
+
+    /// 0 = `tag` is known or there is room; else milliseconds until the oldest of `limit` is a day old.
+    func retryAfter(adding tag: UInt64, limit: Int, now: UInt64) -> UInt64 {
+        var live = 0
+        var oldest = UInt64.max
+        for index in 0..<count where seen[index] + RuleBounds.dayMs > now {
+            if tags[index] == tag { return 0 }
+            live += 1
+            oldest = min(oldest, seen[index])
+        }
+        guard live >= min(limit, RecentSet.capacity) else { return 0 }
+        return live == 0 ? RuleBounds.dayMs : oldest + RuleBounds.dayMs - now
+    }
+
+    /// Notes that `tag` was used; the oldest gives way when the set is full.
+    mutating func insert(_ tag: UInt64, now: UInt64) {
+        var victim = count
+        for index in 0..<count where tags[index] == tag { victim = index }
+        if victim == count, count == RecentSet.capacity {
+            victim = 0
+            for index in 1..<count where seen[index] < seen[victim] { victim = index }
+        }
+        if victim == count { count += 1 }
+        tags[victim] = tag
+        seen[victim] = now
+    }
+
+    func encode(into record: inout RecordBuffer) {
+        record.put(UInt8(count))
+        for index in 0..<count {
+            record.put(tags[index])
+            record.put(ms: seen[index])
+        }
+    }
+
+    init() {}
+
+    init(from record: inout RecordBuffer) {
+        count = record.length(atMost: RecentSet.capacity)
+        for index in 0..<count {
+            tags[index] = record.u64()
+            seen[index] = record.ms()
+        }
+    }
+}

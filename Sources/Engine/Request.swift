@@ -1,0 +1,91 @@
+public import Wire
+
+/// A request that the rules decide.
+public enum Request: Sendable {
+    case requestCode(RequestCode)
+    case resend(Resend)
+    case verify(Verify)
+    case cancel(Cancel)
+    case status(StatusRequest)
+    case quota(Quota)
+    case checkGrant(CheckGrant)
+    case redeemGrant(RedeemGrant)
+    case report(ReportMessage)
+}
+
+/// What is answered.
+public enum Reply: Sendable {
+    case challenge(ChallengeReply)
+    case verified(Verify.Reply)
+    case status(StatusRequest.Reply)
+    case quota(Quota.Reply)
+    case grant(GrantReply)
+    case empty
+    case refused(Refusal)
+
+    static func refused(
+        _ status: Status, _ limit: Limit = .none, attemptsLeft: UInt8 = Refusal.noAttempts, retryAfterMs: UInt64 = 0
+    ) -> Reply {
+        .refused(Refusal(status, limit: limit, attemptsLeft: attemptsLeft, retryAfterMs: retryAfterMs))
+    }
+}
+
+/// Who asks, as the server established it.
+public struct Caller: Sendable, Equatable {
+    /// The connection's tenant.
+    public var tenant: UInt32
+    /// The peer's uid: part of a request's digest.
+    public var uid: UInt32
+
+    /// Both.
+    public init(tenant: UInt32, uid: UInt32) {
+        self.tenant = tenant
+        self.uid = uid
+    }
+}
+
+/// Time and place of a batch: data, never read from a clock here.
+public struct BatchContext: Sendable, Equatable {
+    /// Engine time, milliseconds; never goes back.
+    public var now: UInt64
+    /// Wall clock, Unix milliseconds: for outward stamps only.
+    public var wall: UInt64
+    /// The store's epoch: challenges and grants of another are void.
+    public var epoch: UInt32
+    /// Challenges made before it are void: the wall clock was found behind at start.
+    public var voidBefore: UInt64
+    /// The sequence that this batch's writes will have.
+    public var sequence: UInt64
+
+    /// All five.
+    public init(now: UInt64, wall: UInt64, epoch: UInt32, voidBefore: UInt64, sequence: UInt64) {
+        self.now = now
+        self.wall = wall
+        self.epoch = epoch
+        self.voidBefore = voidBefore
+        self.sequence = sequence
+    }
+}
+
+/// One request's slice of the batch's random block, disjoint from every other's.
+public struct Entropy: Sendable {
+    /// Bytes of a slice.
+    public static let bytes = 64
+
+    let nonce: Bytes32
+    let subject: Bytes16
+    let tail: Bytes16
+
+    /// From 64 random bytes.
+    public init(_ slice: UnsafeRawBufferPointer) {
+        precondition(slice.count >= Entropy.bytes, "a request takes 64 random bytes")
+        func id(_ offset: Int) -> Bytes16 {
+            Bytes16(
+                high: slice.loadUnaligned(fromByteOffset: offset, as: UInt64.self),
+                low: slice.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self))
+        }
+        nonce = Bytes32(head: id(0), tail: id(16))
+        subject = id(32)
+        tail = id(48)
+    }
+}

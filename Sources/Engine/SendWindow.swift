@@ -1,0 +1,66 @@
+/// The sends of one class on one phone or account: exact rolling windows over their times.
+struct SendWindow: Equatable {
+    /// As many as the largest budget can need.
+    static let capacity = 50
+
+    /// Milliseconds, ascending; the first `count` are valid.
+    private var stamps = InlineArray<50, UInt64>(repeating: 0)
+    private(set) var count = 0
+    /// How many of the newest have had no verify since.
+    private(set) var unverified = 0
+
+    static func == (a: SendWindow, b: SendWindow) -> Bool {
+        guard a.count == b.count, a.unverified == b.unverified else { return false }
+        for index in 0..<a.count where a.stamps[index] != b.stamps[index] { return false }
+        return true
+    }
+
+    /// The newest send; 0 = none.
+    var last: UInt64 { count > 0 ? stamps[count - 1] : 0 }
+
+    /// How many of the newest `among` lie inside the last `window` ms.
+    func used(within window: UInt64, among newest: Int, now: UInt64) -> Int {
+        var used = 0
+        for back in 0..<min(newest, count) {
+            guard stamps[count - 1 - back] + window > now else { break }
+            used += 1
+        }
+        return used
+    }
+
+    /// 0 = passes; else milliseconds until `limit` sends in `window` are one fewer.
+    func retryAfter(limit: Int, window: UInt64, among newest: Int, now: UInt64) -> UInt64 {
+        guard used(within: window, among: newest, now: now) >= limit else { return 0 }
+        guard limit > 0 else { return window }
+        return stamps[count - limit] + window - now
+    }
+
+    /// Records a send; what is older than `keep` ms goes.
+    mutating func debit(now: UInt64, keep: UInt64 = RuleBounds.dayMs) {
+        var drop = 0
+        while drop < count, stamps[drop] + keep <= now { drop += 1 }
+        if drop == 0, count == SendWindow.capacity { drop = 1 }
+        for index in drop..<max(drop, count) { stamps[index - drop] = stamps[index] }
+        count -= drop
+        stamps[count] = now
+        count += 1
+        unverified = min(unverified + 1, count)
+    }
+
+    /// A verify clears the unverified ones.
+    mutating func verified() { unverified = 0 }
+
+    func encode(into record: inout RecordBuffer) {
+        record.put(UInt8(count))
+        record.put(UInt8(unverified))
+        for index in 0..<count { record.put(ms: stamps[index]) }
+    }
+
+    init() {}
+
+    init(from record: inout RecordBuffer) {
+        count = record.length(atMost: SendWindow.capacity)
+        unverified = min(Int(record.u8()), count)
+        for index in 0..<count { stamps[index] = record.ms() }
+    }
+}
