@@ -73,6 +73,8 @@ pid_t linux_spawn(char *const argv[], char *const environment[]) {
     _exit(127);
 }
 
+int linux_name_thread(pthread_t thread, const char *name) { return -pthread_setname_np(thread, name); }
+
 int linux_notify(const char *message) {
     const char *path = getenv("NOTIFY_SOCKET");
     if (path == NULL || path[0] == '\0') return 0;

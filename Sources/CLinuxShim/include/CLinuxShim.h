@@ -3,6 +3,7 @@
 #ifndef CLINUXSHIM_H
 #define CLINUXSHIM_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -27,6 +28,8 @@ uint64_t linux_monotonic_nanos(void);
 /// posix_spawn of `argv[0]` with `environment`; the child gets SIGTERM when this process dies, and only descriptors 0-2.
 /// Returns the pid.
 pid_t linux_spawn(char *const argv[], char *const environment[]);
+/// pthread_setname_np(3): up to 15 characters, seen in `top -H`.
+int linux_name_thread(pthread_t thread, const char *name);
 /// One message to systemd's notify socket ($NOTIFY_SOCKET); 0 when there is none.
 int linux_notify(const char *message);
 

@@ -1,0 +1,173 @@
+import CLinuxShim
+import Glibc
+import LibCrypto
+
+/// The log for acknowledgements: preallocated, zero-filled segments, one sealed record a batch, one `fdatasync` a record.
+///
+/// The loop owns it, but for the moments between `write` being handed to the journal thread and its report.
+final class Journal {
+    let folder: String
+    let segmentBytes: Int
+    let uuid: (UInt64, UInt64)
+    /// Header, payload in the making, tag.
+    let buffer: UnsafeMutableRawBufferPointer
+    private(set) var position: Position
+    private var file: FileDescriptor
+    private let cipher: AEAD
+    private let dataKey: UInt32
+    private var nonce: UInt64 = 0
+    private let aadScratch: UnsafeMutableRawBufferPointer
+
+    /// Continues after `position`, in its segment, which exists.
+    init(
+        folder: String, segmentBytes: Int, uuid: (UInt64, UInt64), key: DataKey, position: Position
+    ) throws(StoreError) {
+        self.folder = folder
+        self.segmentBytes = segmentBytes
+        self.uuid = uuid
+        self.position = position
+        cipher = key.journalCipher()
+        dataKey = key.id
+        buffer = .allocate(byteCount: JournalRecord.padded(JournalRecord.maxPayloadBytes), alignment: 4096)
+        aadScratch = .allocate(byteCount: JournalRecord.headerBytes, alignment: 8)
+        file = try FileDescriptor(Journal.path(folder, position.segment), O_RDWR)
+    }
+
+    deinit {
+        buffer.deallocate()
+        aadScratch.deallocate()
+    }
+
+    static func name(_ segment: UInt64) -> String {
+        let digits = String(segment)
+        return String(repeating: "0", count: max(0, 16 - digits.count)) + digits + ".seg"
+    }
+    static func path(_ folder: String, _ segment: UInt64) -> String { folder + "/" + name(segment) }
+    static func spare(_ folder: String) -> String { folder + "/spare" }
+
+    /// Numbers of the segments there are, ascending.
+    static func segments(in folder: String) throws(StoreError) -> [UInt64] {
+        var numbers: [UInt64] = []
+        for name in try FileSystem.names(in: folder) where name.hasSuffix(".seg") {
+            guard let number = UInt64(name.dropLast(4)), Journal.name(number) == name else {
+                throw .damaged(path: folder + "/" + name, detail: "the name isn't a segment's")
+            }
+            numbers.append(number)
+        }
+        return numbers
+    }
+
+    /// A zero-filled file: appends into it change no metadata, so one flush is enough, and ENOSPC can't hit them.
+    static func preallocate(_ path: String, bytes: Int) throws(StoreError) {
+        let temporary = path + ".new"
+        do {
+            let file = try FileDescriptor(temporary, O_RDWR | O_CREAT | O_TRUNC)
+            let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+            defer { zeros.deallocate() }
+            zeros.initializeMemory(as: UInt8.self, repeating: 0)
+            var offset = 0
+            while offset < bytes {
+                let count = min(zeros.count, bytes - offset)
+                try file.write(UnsafeRawBufferPointer(zeros).slice(0, count), at: offset)
+                offset += count
+            }
+            try file.sync()
+        }
+        try FileSystem.rename(temporary, path)
+        try FileSystem.syncFolder(FileSystem.parent(of: path))
+    }
+
+    /// The payload's place in `buffer`.
+    var payload: UnsafeMutableRawBufferPointer {
+        buffer.slice(JournalRecord.headerBytes, JournalRecord.maxPayloadBytes)
+    }
+
+    /// Seals the payload in place and makes the record whole. Returns the bytes to write.
+    func seal(payloadBytes: Int, epoch: UInt32, clock: StoreClock) throws(StoreError) -> Int {
+        let total = JournalRecord.padded(payloadBytes)
+        if Int(position.next) + total > segmentBytes { try roll() }
+        nonce += 1
+        let header = JournalRecord.Header(
+            uuid: uuid, segment: position.segment, sequence: position.sequence + 1, previousTag: position.tag,
+            payloadBytes: UInt32(payloadBytes), dataKey: dataKey, nonce: nonce, epoch: epoch, clock: clock)
+        JournalRecord.encode(header, into: buffer)
+        let view = UnsafeRawBufferPointer(buffer)
+        let body = buffer.slice(JournalRecord.headerBytes, payloadBytes + AEAD.tagBytes)
+        JournalRecord.withNonce(nonce) { nonce in
+            cipher.seal(
+                nonce: nonce, aad: JournalRecord.aad(view, aadScratch),
+                plaintext: view.slice(JournalRecord.headerBytes, payloadBytes), into: body)
+        }
+        let end = JournalRecord.headerBytes + payloadBytes + AEAD.tagBytes
+        buffer.slice(end, total - end).initializeMemory(as: UInt8.self, repeating: 0)
+        buffer.set(JournalRecord.crcOffset, JournalRecord.crc(view, payloadBytes: payloadBytes))
+        position.sequence += 1
+        position.offset = position.next
+        position.next += UInt64(total)
+        position.tag = (view.u64(end - 16), view.u64(end - 8))
+        position.clock = clock
+        return total
+    }
+
+    /// Appends the sealed record and syncs it: the moment of truth. Any failure is final.
+    func write(_ total: Int) throws(StoreError) {
+        try file.write(UnsafeRawBufferPointer(buffer).slice(0, total), at: Int(position.offset))
+        try file.syncData()
+    }
+
+    /// `write` for a thread that reports: `nil` = durable.
+    func outcome(ofWriting total: Int) -> StoreError? {
+        do throws(StoreError) {
+            try write(total)
+            return nil
+        } catch { return error }
+    }
+
+    /// Takes the spare as the next segment.
+    private func roll() throws(StoreError) {
+        let next = position.segment + 1
+        let path = Journal.path(folder, next)
+        if rename(Journal.spare(folder), path) != 0 {
+            guard errno == ENOENT else { throw .io(operation: "rename", path: Journal.spare(folder), code: errno) }
+            try Journal.preallocate(path, bytes: segmentBytes)
+        }
+        try FileSystem.syncFolder(folder)
+        file = try FileDescriptor(path, O_RDWR)
+        position.segment = next
+        position.next = 0
+    }
+
+    /// On the checkpointer's thread: segments before `durable` aren't needed any more; one becomes the spare, the others go.
+    static func recycle(_ folder: String, before durable: UInt64, segmentBytes: Int) throws(StoreError) {
+        for segment in try segments(in: folder) where segment < durable {
+            if FileSystem.exists(spare(folder)) {
+                guard unlink(path(folder, segment)) == 0 else {
+                    throw .io(operation: "unlink", path: path(folder, segment), code: errno)
+                }
+            } else {
+                try FileSystem.rename(path(folder, segment), spare(folder))
+            }
+        }
+        if !FileSystem.exists(spare(folder)) {
+            try preallocate(spare(folder), bytes: segmentBytes)
+        } else {
+            try FileSystem.syncFolder(folder)
+        }
+    }
+
+    /// The median of nine syncs of 512 bytes into the spare, nanoseconds.
+    static func measureSync(_ folder: String) throws(StoreError) -> UInt64 {
+        let file = try FileDescriptor(spare(folder), O_RDWR)
+        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 512, alignment: 512)
+        defer { block.deallocate() }
+        block.initializeMemory(as: UInt8.self, repeating: 0)
+        var times: [UInt64] = []
+        for _ in 0..<9 {
+            let start = linux_monotonic_nanos()
+            try file.write(UnsafeRawBufferPointer(block), at: 0)
+            try file.syncData()
+            times.append(linux_monotonic_nanos() - start)
+        }
+        return times.sorted()[4]
+    }
+}

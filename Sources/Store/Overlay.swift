@@ -1,0 +1,146 @@
+/// Records changed since a checkpoint, deletions included. Open addressing over memory that is allocated once: it never grows and is
+/// never copied, so no request pays for another's growth.
+final class Overlay {
+    struct Entry {
+        var keyOffset: UInt32
+        var hash: UInt32
+        var valueLength: UInt16
+        var valueCapacity: UInt16
+        var table: UInt8
+        var keyLength: UInt8
+        var isDeleted: Bool
+        var epoch: UInt32
+        var expiresAt: UInt64
+        var sequence: UInt64
+    }
+
+    let capacity: Int
+    let arena: UnsafeMutableRawBufferPointer
+    private let slots: UnsafeMutableBufferPointer<UInt32>
+    private let entries: UnsafeMutableBufferPointer<Entry>
+    private(set) var count = 0
+    private(set) var used = 0
+    /// The newest commit in it.
+    private(set) var lastSequence: UInt64 = 0
+
+    init(records: Int, bytes: Int) {
+        capacity = records
+        var slotCount = 1
+        while slotCount < records * 2 { slotCount *= 2 }
+        slots = .allocate(capacity: slotCount)
+        slots.initialize(repeating: 0)
+        entries = .allocate(capacity: records)
+        arena = .allocate(byteCount: bytes, alignment: 8)
+    }
+
+    deinit {
+        slots.deallocate()
+        entries.deallocate()
+        arena.deallocate()
+    }
+
+    /// Room for any one request's writes.
+    func hasRoom(records: Int, bytes: Int) -> Bool { count + records <= capacity && used + bytes <= arena.count }
+
+    func reset() {
+        slots.update(repeating: 0)
+        count = 0
+        used = 0
+        lastSequence = 0
+    }
+
+    private static func hash(_ table: UInt8, _ key: UnsafeRawBufferPointer) -> UInt32 {
+        // Keys are HMACs or hold random bytes: a multiply is enough against accidents, and an attacker can't choose them.
+        var hash = UInt64(table) &+ 0x9E37_79B9_7F4A_7C15
+        var offset = 0
+        while key.count - offset >= 8 {
+            hash = (hash ^ key.u64(offset)) &* 0xFF51_AFD7_ED55_8CCD
+            hash ^= hash >> 32
+            offset += 8
+        }
+        while offset < key.count {
+            hash = (hash ^ UInt64(key[offset])) &* 0xFF51_AFD7_ED55_8CCD
+            hash ^= hash >> 32
+            offset += 1
+        }
+        return UInt32(truncatingIfNeeded: hash)
+    }
+
+    func entry(_ index: Int) -> Entry { entries[index] }
+
+    func key(_ entry: Entry) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(arena).slice(Int(entry.keyOffset), Int(entry.keyLength))
+    }
+
+    func value(_ entry: Entry) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(arena).slice(Int(entry.keyOffset) + Int(entry.keyLength), Int(entry.valueLength))
+    }
+
+    /// The entry of a key; -1 = none.
+    func find(_ table: UInt8, _ key: UnsafeRawBufferPointer) -> Int {
+        let slot = probe(table, key, Overlay.hash(table, key))
+        return Int(slots[slot]) - 1
+    }
+
+    private func probe(_ table: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt32) -> Int {
+        let mask = slots.count - 1
+        var slot = Int(hash) & mask
+        while slots[slot] != 0 {
+            let entry = entries[Int(slots[slot]) - 1]
+            if entry.hash == hash, entry.table == table, self.key(entry).elementsEqual(key) { return slot }
+            slot = (slot + 1) & mask
+        }
+        return slot
+    }
+
+    /// Puts (`value` not nil) or deletes. The caller has checked the room.
+    func set(
+        _ table: UInt8, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer?, expiresAt: UInt64, epoch: UInt32,
+        sequence: UInt64
+    ) {
+        let hash = Overlay.hash(table, key)
+        let slot = probe(table, key, hash)
+        let length = value?.count ?? 0
+        lastSequence = max(lastSequence, sequence)
+        var index = Int(slots[slot]) - 1
+        if index < 0 {
+            precondition(count < capacity, "the overlay is full: the caller must check for room first")
+            index = count
+            count += 1
+            slots[slot] = UInt32(index + 1)
+            entries[index] = Entry(
+                keyOffset: place(key, length), hash: hash, valueLength: 0, valueCapacity: UInt16(length), table: table,
+                keyLength: UInt8(key.count), isDeleted: false, epoch: epoch, expiresAt: 0, sequence: 0)
+        } else if length > Int(entries[index].valueCapacity) {
+            entries[index].keyOffset = place(key, length)
+            entries[index].valueCapacity = UInt16(length)
+        }
+        if let value { arena.copy(Int(entries[index].keyOffset) + key.count, value) }
+        entries[index].valueLength = UInt16(length)
+        entries[index].isDeleted = value == nil
+        entries[index].epoch = epoch
+        entries[index].expiresAt = expiresAt
+        entries[index].sequence = sequence
+    }
+
+    private func place(_ key: UnsafeRawBufferPointer, _ valueBytes: Int) -> UInt32 {
+        precondition(used + key.count + valueBytes <= arena.count, "the overlay's arena is full: check for room first")
+        let offset = used
+        arena.copy(offset, key)
+        used += key.count + valueBytes
+        return UInt32(offset)
+    }
+
+    /// Entry indices in the order of LMDB: by table, then key.
+    func sortedIndices() -> [Int32] {
+        var order = [Int32](unsafeUninitializedCapacity: count) { buffer, initialized in
+            for index in 0..<count { buffer[index] = Int32(index) }
+            initialized = count
+        }
+        order.sort { a, b in
+            let (x, y) = (entries[Int(a)], entries[Int(b)])
+            return x.table != y.table ? x.table < y.table : isLess(key(x), key(y))
+        }
+        return order
+    }
+}

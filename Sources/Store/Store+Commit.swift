@@ -1,0 +1,144 @@
+import CLMDB
+import CLinuxShim
+import Glibc
+import Synchronization
+
+extension Store {
+    /// What `commit` did.
+    public enum CommitResult: Sendable, Equatable {
+        /// The batch is durable.
+        case synced
+        /// The journal thread has it; `finishCommit` follows.
+        case started
+    }
+
+    private func checkHealth() throws(StoreError) {
+        if failure != nil { throw .poisoned }
+    }
+
+    /// Makes the open batch durable as one record. A failure is final: the batch is *unknown*, the process must end.
+    public func commit(clock: StoreClock) throws(StoreError) -> CommitResult {
+        try checkHealth()
+        precondition(!isSyncing, "at most one batch is unsynced")
+        if firstChangeMs == 0 { firstChangeMs = clock.engineMs }
+        do {
+            let total = try journal.seal(payloadBytes: payloadBytes, epoch: epoch, clock: clock)
+            payloadBytes = 0
+            statistics.commits += 1
+            if commitMode == .overlapped {
+                isSyncing = true
+                startJournalJob(total)
+                return .started
+            }
+            let start = linux_monotonic_nanos()
+            try journal.write(total)
+            statistics.syncNanos += linux_monotonic_nanos() - start
+            syncedSequence = journal.position.sequence
+            return .synced
+        } catch {
+            failure = error
+            throw error
+        }
+    }
+
+    /// Takes the journal thread's report.
+    public func finishCommit() throws(StoreError) {
+        precondition(isSyncing, "no batch is being synced")
+        if let error = syncOutcome.withLock({ $0 }) {
+            failure = error
+            throw error
+        }
+        isSyncing = false
+        syncedSequence = journal.position.sequence
+    }
+
+    /// Whether an overlapped sync is under way.
+    public var isCommitting: Bool { isSyncing }
+
+    // MARK: checkpoints
+
+    /// Once a turn: takes a finished checkpoint, starts one that is due. Cheap when there is nothing to do.
+    public func maintain(now: UInt64) throws(StoreError) {
+        try checkHealth()
+        try takeCheckpoint(now: now)
+        let isDue =
+            active.count >= min(32_768, active.capacity / 2) || active.used >= active.arena.count / 2
+            || (firstChangeMs != 0 && now >= firstChangeMs + options.checkpointMs)
+        if let frozen, !isCheckpointing, now >= retryAtMs { startCheckpointJob(frozen, frozenPosition, now: now) }
+        guard isDue, frozen == nil, active.count > 0 else { return }
+        // Only synced positions reach LMDB: no batch is open and none is under way.
+        guard payloadBytes == 0, !isSyncing, let next = standby else { return }
+        let overlay = active
+        frozen = overlay
+        active = next
+        standby = nil
+        frozenPosition = journal.position
+        firstChangeMs = 0
+        startCheckpointJob(overlay, frozenPosition, now: now)
+    }
+
+    private func takeCheckpoint(now: UInt64) throws(StoreError) {
+        let outcome = checkpointOutcome.withLock { box in
+            let value = box
+            box = nil
+            return value
+        }
+        guard let outcome, let done = frozen else { return }
+        isCheckpointing = false
+        switch outcome {
+        case .done(let free, let mapUsed):
+            mdb_txn_reset(readTransaction)
+            let code = mdb_txn_renew(readTransaction)
+            guard code == 0 else {
+                failure = .lmdb(operation: "mdb_txn_renew", code: code)
+                throw .lmdb(operation: "mdb_txn_renew", code: code)
+            }
+            snapshotSequence = try Store.position(environment, in: readTransaction).sequence
+            precondition(
+                snapshotSequence >= done.lastSequence,
+                "the snapshot must hold the overlay that is dropped, or a used challenge reads as open")
+            frozen = nil
+            done.reset()
+            standby = done
+            statistics.checkpoints += 1
+            statistics.freeBytes = free
+            statistics.mapUsedBytes = mapUsed
+        case .retry:
+            // The disk is full: the overlay stays, requests go on while there is room.
+            statistics.checkpointRetries += 1
+            statistics.freeBytes = 0
+            retryAtMs = now + 1_000
+        case .failed(let error):
+            failure = error
+            throw error
+        }
+    }
+
+    /// Folds everything into LMDB and waits for it: Drain and the end of the process.
+    public func checkpointNow(now: UInt64) throws(StoreError) {
+        precondition(payloadBytes == 0 && !isSyncing, "commit first")
+        try awaitCheckpoint(now: now)
+        guard active.count > 0 else { return }
+        firstChangeMs = 1
+        try maintain(now: max(now, options.checkpointMs + 1))
+        try awaitCheckpoint(now: now)
+    }
+
+    private func awaitCheckpoint(now: UInt64) throws(StoreError) {
+        while frozen != nil {
+            usleep(200)
+            try takeCheckpoint(now: now)
+            guard frozen == nil || isCheckpointing else {
+                // Nothing is lost: the journal holds it, and the next start replays it.
+                throw .io(operation: "checkpoint", path: options.path, code: ENOSPC)
+            }
+        }
+    }
+
+    /// A clean end: checkpoint, threads, LMDB. The store takes no more work.
+    public func close(now: UInt64) throws(StoreError) {
+        try checkHealth()
+        try checkpointNow(now: now)
+        abandon()
+    }
+}

@@ -1,0 +1,100 @@
+import CLMDB
+import LibCrypto
+
+extension Store {
+    /// Copies the newest live value into `buffer`: open batch and overlay, frozen overlay, LMDB. No allocation.
+    /// A value that can't be read is a storage doubt: the caller ends the process (P6).
+    public func read(
+        table: UInt8, key: UnsafeRawBufferPointer, now: UInt64, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) -> ReadResult {
+        if let found = read(active, table, key, now, buffer) { return found }
+        if let frozen, let found = read(frozen, table, key, now, buffer) { return found }
+        guard let sealed = try LMDBEnvironment.get(readTransaction, environment.tables[Int(table)], key) else {
+            return .absent
+        }
+        guard sealed.count >= Envelope.headerBytes else {
+            throw .damaged(path: "lmdb table \(table)", detail: "a value is shorter than its header")
+        }
+        let end = Envelope.expiresAt(sealed)
+        if end != 0, end <= now { return .absent }
+        let count = try opener.open(table: table, key: key, sealed: sealed, into: buffer)
+        return ReadResult(length: count, sequence: 0, epoch: Envelope.epoch(sealed))
+    }
+
+    private func read(
+        _ overlay: Overlay, _ table: UInt8, _ key: UnsafeRawBufferPointer, _ now: UInt64,
+        _ buffer: UnsafeMutableRawBufferPointer
+    ) -> ReadResult? {
+        let index = overlay.find(table, key)
+        guard index >= 0 else { return nil }
+        let entry = overlay.entry(index)
+        if entry.isDeleted || (entry.expiresAt != 0 && entry.expiresAt <= now) {
+            return ReadResult(length: -1, sequence: entry.sequence, epoch: entry.epoch)
+        }
+        let value = overlay.value(entry)
+        buffer.copyMemory(from: value)
+        return ReadResult(length: value.count, sequence: entry.sequence, epoch: entry.epoch)
+    }
+
+    /// Live records of a table in key order from `start` on, all layers merged; `body` returns false to stop.
+    /// For pages of events and the due messages at start; it may allocate.
+    public func scan(
+        table: UInt8, from start: [UInt8], now: UInt64,
+        _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ sequence: UInt64) -> Bool
+    ) throws(StoreError) {
+        let recent = changed(table, from: start)
+        var cursor: OpaquePointer?
+        try LMDBEnvironment.check(
+            mdb_cursor_open(readTransaction, environment.tables[Int(table)], &cursor), "mdb_cursor_open")
+        guard let cursor else { return }
+        defer { mdb_cursor_close(cursor) }
+        let plain = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
+        defer { plain.deallocate() }
+        var (key, value) = (MDB_val(), MDB_val())
+        var first = start
+        var code: Int32 = first.withUnsafeMutableBytes { bytes in
+            key = MDB_val(mv_size: bytes.count, mv_data: bytes.baseAddress)
+            return mdb_cursor_get(cursor, &key, &value, bytes.isEmpty ? MDB_FIRST : MDB_SET_RANGE)
+        }
+        var next = 0
+        while code == 0 || next < recent.count {
+            let stored = UnsafeRawBufferPointer(start: key.mv_data, count: code == 0 ? key.mv_size : 0)
+            let takesRecent = next < recent.count && (code != 0 || !isLess(stored, recent[next].key))
+            if takesRecent {
+                let (overlay, entry, recentKey) = recent[next]
+                next += 1
+                if code == 0, stored.elementsEqual(recentKey) { code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT) }
+                if entry.isDeleted || (entry.expiresAt != 0 && entry.expiresAt <= now) { continue }
+                if !body(recentKey, overlay.value(entry), entry.sequence) { return }
+                continue
+            }
+            let sealed = UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
+            let end = sealed.count >= Envelope.headerBytes ? Envelope.expiresAt(sealed) : 0
+            if end == 0 || end > now {
+                let count = try opener.open(table: table, key: stored, sealed: sealed, into: plain)
+                if !body(stored, UnsafeRawBufferPointer(plain).slice(0, count), 0) { return }
+            }
+            code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
+        }
+        if code != 0, code != MDB_NOTFOUND { throw .lmdb(operation: "mdb_cursor_get", code: code) }
+    }
+
+    /// Entries of both overlays, newest version of each key, in key order.
+    private func changed(
+        _ table: UInt8, from start: [UInt8]
+    ) -> [(overlay: Overlay, entry: Overlay.Entry, key: UnsafeRawBufferPointer)] {
+        var found: [(overlay: Overlay, entry: Overlay.Entry, key: UnsafeRawBufferPointer)] = []
+        start.withUnsafeBytes { from in
+            for overlay in [active, frozen].compactMap({ $0 }) {
+                for index in 0..<overlay.count where overlay.entry(index).table == table {
+                    let entry = overlay.entry(index)
+                    let key = overlay.key(entry)
+                    if isLess(key, from) { continue }
+                    if overlay !== active, active.find(table, key) >= 0 { continue }
+                    found.append((overlay, entry, key))
+                }
+            }
+        }
+        return found.sorted { isLess($0.key, $1.key) }
+    }
+}

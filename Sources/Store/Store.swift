@@ -1,0 +1,232 @@
+import CLMDB
+import CLinuxShim
+import Glibc
+public import LibCrypto
+import Synchronization
+
+/// Keyed records, durable by batch: a journal for acknowledgements, an overlay for what changed lately, LMDB for the rest.
+///
+/// One thread, the loop, owns it. Writes go to the open batch and are visible to reads at once; `commit` makes them durable as one
+/// journal record. It knows no rule of what the records mean.
+public final class Store {
+    let options: StoreOptions
+    let environment: LMDBEnvironment
+    let keyring: Keyring
+    let journal: Journal
+    let opener: TableOpener
+    private let lock: FileDescriptor
+    private let checkpointWorker = Worker(name: "otpd-checkpoint")
+    private let journalWorker: Worker?
+    let checkpointer: Checkpointer
+
+    /// The store's epoch, from its file.
+    public let epoch: UInt32
+    /// What start-up found.
+    public let recovery: RecoveryReport
+    /// How batches are synced: never `auto`.
+    public let commitMode: CommitMode
+    /// The median sync at start, nanoseconds.
+    public let measuredSyncNanos: UInt64
+
+    var active: Overlay
+    var frozen: Overlay?
+    var standby: Overlay?
+    var readTransaction: OpaquePointer
+    /// The position of LMDB's snapshot that `readTransaction` sees.
+    var snapshotSequence: UInt64
+    /// Bytes in the open batch's payload.
+    var payloadBytes = 0
+    /// The newest sequence known to be durable.
+    public internal(set) var syncedSequence: UInt64
+    var isSyncing = false
+    var isCheckpointing = false
+    var failure: StoreError?
+    var firstChangeMs: UInt64 = 0
+    var retryAtMs: UInt64 = 0
+    public internal(set) var statistics = StoreStatistics()
+
+    let syncOutcome = Mutex<StoreError?>(nil)
+    let checkpointOutcome = Mutex<Checkpointer.Outcome?>(nil)
+    var frozenPosition = Position()
+
+    /// Called on the journal thread when an overlapped sync has ended; the loop then calls `finishCommit`.
+    public var onSynced: (@Sendable () -> Void)?
+    /// Called on the checkpointer's thread; the loop then calls `maintain`.
+    public var onCheckpointDone: (@Sendable () -> Void)?
+
+    /// Makes a data folder; refuses one that isn't empty.
+    public static func create(at path: String, master: borrowing SecretBytes) throws(StoreError) {
+        try DataFolder.create(at: path, master: master)
+    }
+
+    /// Opens a data folder and recovers. When it returns, everything ever acknowledged is here.
+    public init(opening options: StoreOptions, master: borrowing SecretBytes) throws(StoreError) {
+        for (index, spec) in options.tables.enumerated() {
+            precondition(Int(spec.id) == index && (8...24).contains(spec.keyBytes), "table ids are 0, 1, 2, …")
+        }
+        self.options = options
+        let path = options.path
+        let uuid = try DataFolder.readFormat(path)
+        lock = try DataFolder.lock(path)
+        epoch = try DataFolder.readEpoch(path)
+        keyring = try Keyring(opening: path + "/keyring", master: master)
+        environment = try LMDBEnvironment(path: path + "/lmdb", mapBytes: options.mapBytes, tables: options.tables)
+        let journalFolder = path + "/journal"
+        checkpointer = Checkpointer(
+            environment: environment, specs: options.tables, key: keyring.newest, folder: path,
+            journalFolder: journalFolder, segmentBytes: options.segmentBytes)
+        active = Overlay(records: options.overlayRecords, bytes: options.overlayBytes)
+        standby = Overlay(records: options.overlayRecords, bytes: options.overlayBytes)
+
+        var position = try Store.position(environment)
+        if position.sequence == 0, try Journal.segments(in: journalFolder).isEmpty {
+            try Journal.preallocate(Journal.path(journalFolder, 1), bytes: options.segmentBytes)
+        }
+        if !FileSystem.exists(Journal.spare(journalFolder)) {
+            try Journal.preallocate(Journal.spare(journalFolder), bytes: options.segmentBytes)
+        }
+        var recovery = Recovery(
+            folder: journalFolder, segmentBytes: options.segmentBytes, uuid: uuid, keyring: keyring, position: position)
+        recovery.report.lastClock = position.sequence > 0 ? position.clock : nil
+        let replay = Replay(
+            overlay: active, specs: options.tables, checkpointer: checkpointer, journalFolder: journalFolder)
+        try recovery.run { (payload, header, before) throws(StoreError) in
+            try replay.apply(payload, header, before)
+        }
+        position = recovery.position
+        self.recovery = recovery.report
+        journal = try Journal(
+            folder: journalFolder, segmentBytes: options.segmentBytes, uuid: uuid, key: keyring.newest, position: position)
+        measuredSyncNanos = try Journal.measureSync(journalFolder)
+        switch options.commit {
+        case .auto: commitMode = measuredSyncNanos < 500_000 ? .inline : .overlapped
+        case .inline: commitMode = .inline
+        case .overlapped: commitMode = .overlapped
+        }
+        journalWorker = commitMode == .overlapped ? Worker(name: "otpd-journal") : nil
+        opener = TableOpener(keyring)
+        syncedSequence = position.sequence
+        readTransaction = try environment.begin(readOnly: true)
+        snapshotSequence = try Store.position(environment, in: readTransaction).sequence
+        statistics.freeBytes = FileSystem.freeBytes(at: path)
+        statistics.mapUsedBytes = environment.usedBytes
+    }
+
+    /// LMDB's position, after its transaction id was checked.
+    private static func position(_ environment: LMDBEnvironment) throws(StoreError) -> Position {
+        let transaction = try environment.begin(readOnly: true)
+        defer { mdb_txn_abort(transaction) }
+        return try position(environment, in: transaction)
+    }
+
+    static func position(_ environment: LMDBEnvironment, in transaction: OpaquePointer) throws(StoreError) -> Position {
+        var result: Result<UnsafeRawBufferPointer?, StoreError> = .success(nil)
+        "position".withMeta { key in
+            do throws(StoreError) {
+                result = .success(try LMDBEnvironment.get(transaction, environment.meta, key))
+            } catch { result = .failure(error) }
+        }
+        guard let bytes = try result.get() else { return Position() }
+        guard let position = Position(bytes) else {
+            throw .damaged(path: "lmdb meta", detail: "the position has a wrong length")
+        }
+        return position
+    }
+
+    // MARK: the open batch
+
+    /// The sequence that the open batch will have.
+    public var nextSequence: UInt64 { journal.position.sequence + (isSyncing ? 0 : 1) }
+    /// Whether nothing was written since the last commit.
+    public var batchIsEmpty: Bool { payloadBytes == 0 }
+
+    /// Room for one more request: else a write is answered *overloaded* until a checkpoint has made room.
+    public var canAccept: Bool {
+        failure == nil && !isSyncing && active.hasRoom(records: 64, bytes: 64 << 10)
+            && payloadBytes + (64 << 10) <= JournalRecord.maxPayloadBytes
+            && statistics.mapUsedBytes < options.mapBytes / 4 * 3
+    }
+
+    /// Room on the disk for new challenges; verifies go on below it.
+    public var canAcceptSends: Bool { statistics.freeBytes >= 256 << 20 }
+
+    /// Writes a record that reads as absent from `expiresAt` (engine ms; 0 = never) on.
+    public func put(
+        table: UInt8, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, expiresAt: UInt64
+    ) {
+        append(1, table, key, value, expiresAt)
+        active.set(table, key, value, expiresAt: expiresAt, epoch: epoch, sequence: nextSequence)
+    }
+
+    /// Deletes a record.
+    public func delete(table: UInt8, key: UnsafeRawBufferPointer) {
+        append(2, table, key, nil, 0)
+        active.set(table, key, nil, expiresAt: 0, epoch: epoch, sequence: nextSequence)
+    }
+
+    private func append(
+        _ operation: UInt8, _ table: UInt8, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer?,
+        _ expiresAt: UInt64
+    ) {
+        precondition(!isSyncing, "a batch is being synced: the next one begins after it")
+        precondition(key.count == options.tables[Int(table)].keyBytes, "a table's keys have one width")
+        let payload = journal.payload
+        let length = value?.count ?? 0
+        precondition(payloadBytes + 10 + key.count + length <= payload.count, "the batch is full: check canAccept first")
+        payload.set(payloadBytes, operation)
+        payload.set(payloadBytes + 1, table)
+        payload.set48(payloadBytes + 2, expiresAt)
+        payload.set(payloadBytes + 8, UInt16(length))
+        payload.copy(payloadBytes + 10, key)
+        if let value { payload.copy(payloadBytes + 10 + key.count, value) }
+        payloadBytes += 10 + key.count + length
+    }
+
+    // MARK: threads
+
+    func startJournalJob(_ total: Int) {
+        guard let journalWorker else { preconditionFailure("only overlapped commits have a journal thread") }
+        let journal = Handoff(value: journal)
+        let box = HandoffBox(store: self)
+        let done = onSynced
+        journalWorker.start {
+            let failure = journal.value.outcome(ofWriting: total)
+            box.store.syncOutcome.withLock { $0 = failure }
+            journalWorker.finishJob()
+            done?()
+        }
+    }
+
+    func startCheckpointJob(_ overlay: Overlay, _ position: Position, now: UInt64) {
+        let job = Handoff(value: (checkpointer, overlay))
+        let box = HandoffBox(store: self)
+        let worker = checkpointWorker
+        let done = onCheckpointDone
+        isCheckpointing = true
+        worker.start {
+            let outcome = job.value.0.run(job.value.1, position: position, now: now)
+            box.store.checkpointOutcome.withLock { $0 = outcome }
+            worker.finishJob()
+            done?()
+        }
+    }
+
+    /// Ends the threads and closes LMDB without a checkpoint: what a crash leaves behind.
+    package func abandon() {
+        journalWorker?.stop()
+        checkpointWorker.stop()
+        mdb_txn_abort(readTransaction)
+        environment.close()
+        failure = .poisoned
+    }
+}
+
+/// A value that belongs to the other thread until it reports that it is done.
+struct Handoff<Value>: @unchecked Sendable {  // the worker's mutex orders every hand-over
+    let value: Value
+}
+
+/// A store that another thread tells its outcome: through the store's mutexes alone.
+struct HandoffBox: @unchecked Sendable {  // only `syncOutcome` and `checkpointOutcome` are touched
+    let store: Store
+}

@@ -1,0 +1,51 @@
+/// Why the store can't go on. Every case says what happened and what the operator can do; none is ever guessed around (P6).
+public enum StoreError: Error, Equatable, Sendable {
+    /// A system call failed.
+    case io(operation: String, path: String, code: Int32)
+    /// LMDB failed.
+    case lmdb(operation: String, code: Int32)
+    /// Another process has the folder open.
+    case locked(path: String)
+    /// The folder isn't a data folder.
+    case notADataFolder(path: String)
+    /// `create` found something there.
+    case alreadyExists(path: String)
+    /// Written by a newer otpd.
+    case newerFormat(path: String, found: String)
+    /// The master key isn't the one that the folder was made with.
+    case wrongMasterKey(path: String)
+    /// A file's bytes can't be what otpd wrote.
+    case damaged(path: String, detail: String)
+    /// liblmdb's version has known faults.
+    case unsupportedLMDB(version: String)
+    /// An earlier failure ended this store.
+    case poisoned
+}
+
+extension StoreError: CustomStringConvertible {
+    /// A sentence on what happened and one on what to do.
+    public var description: String {
+        switch self {
+        case .io(let operation, let path, let code):
+            "\(operation) \(path): \(message(of: code)). Check that the path exists, is owned by otpd's user and has space."
+        case .lmdb(let operation, let code):
+            "LMDB: \(operation) failed: \(LMDBEnvironment.text(of: code)). See the system log for disk errors."
+        case .locked(let path):
+            "\(path) is in use by another otpd. Stop that one first, or give this one a data folder of its own."
+        case .notADataFolder(let path):
+            "\(path) is not an otpd data folder. Make one with `otpd init`."
+        case .alreadyExists(let path):
+            "\(path) exists and is not empty. Choose another path, or remove it if you are sure."
+        case .newerFormat(let path, let found):
+            "\(path) has format `\(found)`, which this otpd doesn't know. Run the otpd that wrote it, or a newer one."
+        case .wrongMasterKey(let path):
+            "The master key doesn't fit \(path). Give the key that `otpd init` made with this folder."
+        case .damaged(let path, let detail):
+            "\(path): \(detail). Nothing was changed. Restore the data folder from a backup, or ask for help with a copy of it."
+        case .unsupportedLMDB(let version):
+            "liblmdb \(version) has known faults. Use Debian's 0.9.24, or 0.9.33 and later."
+        case .poisoned:
+            "The store failed earlier and takes no more work. Restart otpd."
+        }
+    }
+}

@@ -1,0 +1,110 @@
+import LibCrypto
+
+/// The envelope of a value in LMDB: a clear header, then AES-256-GCM over the value.
+/// `schema u8 ‖ data key u32 ‖ epoch u32 ‖ expires u48 ‖ sequence u64 ‖ nonce counter u64 ‖ ciphertext ‖ tag`.
+enum Envelope {
+    static let schema: UInt8 = 1
+    static let headerBytes = 31
+    static let overheadBytes = headerBytes + AEAD.tagBytes
+
+    static func dataKey(_ bytes: UnsafeRawBufferPointer) -> UInt32 { bytes.u32(1) }
+    static func epoch(_ bytes: UnsafeRawBufferPointer) -> UInt32 { bytes.u32(5) }
+    static func expiresAt(_ bytes: UnsafeRawBufferPointer) -> UInt64 { bytes.u48(9) }
+    static func nonce(_ bytes: UnsafeRawBufferPointer) -> UInt64 { bytes.u64(23) }
+
+    /// table ‖ key ‖ header, into `scratch` of 64 bytes.
+    static func aad(
+        _ table: UInt8, _ key: UnsafeRawBufferPointer, _ header: UnsafeRawBufferPointer,
+        _ scratch: UnsafeMutableRawBufferPointer
+    ) -> UnsafeRawBufferPointer {
+        scratch.set(0, table)
+        scratch.copy(1, key)
+        scratch.copy(1 + key.count, header.slice(0, headerBytes))
+        return UnsafeRawBufferPointer(scratch).slice(0, 1 + key.count + headerBytes)
+    }
+}
+
+/// Seals values; the checkpointer's thread owns it and its nonce counter.
+final class TableSealer {
+    private let cipher: AEAD
+    private let dataKey: UInt32
+    private var nonce: UInt64 = 0
+    private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 8)
+    private let out = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
+
+    init(_ key: DataKey) {
+        cipher = key.tableCipher()
+        dataKey = key.id
+    }
+
+    deinit {
+        scratch.deallocate()
+        out.deallocate()
+    }
+
+    /// Valid until the next call.
+    func seal(
+        table: UInt8, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, epoch: UInt32, expiresAt: UInt64,
+        sequence: UInt64
+    ) -> UnsafeRawBufferPointer {
+        nonce += 1
+        out.set(0, Envelope.schema)
+        out.set(1, dataKey)
+        out.set(5, epoch)
+        out.set48(9, expiresAt)
+        out.set(15, sequence)
+        out.set(23, nonce)
+        let view = UnsafeRawBufferPointer(out)
+        JournalRecord.withNonce(nonce) { nonce in
+            cipher.seal(
+                nonce: nonce, aad: Envelope.aad(table, key, view, scratch), plaintext: value,
+                into: out.slice(Envelope.headerBytes, value.count + AEAD.tagBytes))
+        }
+        return view.slice(0, Envelope.overheadBytes + value.count)
+    }
+}
+
+/// Opens values; the loop owns it. Ciphers of older data keys are made when first met.
+final class TableOpener {
+    private let keyring: Keyring
+    private var ciphers: [UInt32: AEAD] = [:]
+    private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 8)
+
+    init(_ keyring: Keyring) { self.keyring = keyring }
+
+    deinit { scratch.deallocate() }
+
+    /// The value's length in `out`. A value that doesn't open is a storage doubt (P6).
+    func open(
+        table: UInt8, key: UnsafeRawBufferPointer, sealed: UnsafeRawBufferPointer,
+        into out: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) -> Int {
+        guard sealed.count >= Envelope.overheadBytes, sealed[0] == Envelope.schema else {
+            throw .damaged(path: "lmdb table \(table)", detail: "a value isn't of a known schema")
+        }
+        let id = Envelope.dataKey(sealed)
+        let cipher: AEAD
+        if let known = ciphers[id] {
+            cipher = known
+        } else {
+            guard let key = keyring.key(id) else {
+                throw .damaged(path: "lmdb table \(table)", detail: "a value is sealed with data key \(id), which is gone")
+            }
+            cipher = key.tableCipher()
+            ciphers[id] = cipher
+        }
+        let aad = Envelope.aad(table, key, sealed, scratch)
+        var count = -1
+        JournalRecord.withNonce(Envelope.nonce(sealed)) { nonce in
+            do {
+                count = try cipher.open(
+                    nonce: nonce, aad: aad,
+                    sealed: sealed.slice(Envelope.headerBytes, sealed.count - Envelope.headerBytes), into: out)
+            } catch { count = -1 }
+        }
+        guard count >= 0 else {
+            throw .damaged(path: "lmdb table \(table)", detail: "a value doesn't authenticate")
+        }
+        return count
+    }
+}

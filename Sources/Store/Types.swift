@@ -1,0 +1,125 @@
+/// One table: an LMDB database and its part of the overlay.
+public struct TableSpec: Sendable {
+    /// How keys are ordered, and so how expired records are found.
+    public enum Order: Sendable {
+        /// Keys rise with time: expired records are at the head.
+        case time
+        /// Keys are random: a clock hand passes over all within a day.
+        case random
+        /// Records without expiry.
+        case kept
+    }
+
+    /// Stable number, 0..<32.
+    public var id: UInt8
+    /// The name of the LMDB database.
+    public var name: String
+    /// Every key has this width, 8–24.
+    public var keyBytes: Int
+    /// How it expires.
+    public var order: Order
+
+    /// All four.
+    public init(id: UInt8, name: String, keyBytes: Int, order: Order) {
+        self.id = id
+        self.name = name
+        self.keyBytes = keyBytes
+        self.order = order
+    }
+}
+
+/// When and how a batch becomes durable.
+public enum CommitMode: String, Sendable, CaseIterable {
+    /// Measured at start: inline below 500 µs a sync.
+    case auto
+    /// The loop itself syncs.
+    case inline
+    /// A journal thread syncs while the loop gathers.
+    case overlapped
+}
+
+/// The times that every journal record carries.
+public struct StoreClock: Sendable, Equatable {
+    /// Of this boot of the machine.
+    public var bootID: (UInt64, UInt64)
+    /// CLOCK_BOOTTIME, milliseconds.
+    public var boottimeMs: UInt64
+    /// Engine time, milliseconds.
+    public var engineMs: UInt64
+    /// Wall clock, Unix milliseconds.
+    public var wallMs: UInt64
+
+    /// All four.
+    public init(bootID: (UInt64, UInt64), boottimeMs: UInt64, engineMs: UInt64, wallMs: UInt64) {
+        self.bootID = bootID
+        self.boottimeMs = boottimeMs
+        self.engineMs = engineMs
+        self.wallMs = wallMs
+    }
+
+    /// Field by field.
+    public static func == (a: StoreClock, b: StoreClock) -> Bool {
+        a.bootID == b.bootID && a.boottimeMs == b.boottimeMs && a.engineMs == b.engineMs && a.wallMs == b.wallMs
+    }
+}
+
+/// Sizes and choices of one store.
+public struct StoreOptions: Sendable {
+    /// The data folder.
+    public var path: String
+    /// All tables, in the order of their ids.
+    public var tables: [TableSpec]
+    /// Address space for LMDB; the file grows as needed. Never resized while open.
+    public var mapBytes = 64 << 30
+    /// Records of one overlay; there are two.
+    public var overlayRecords = 131_072
+    /// Bytes of keys and values of one overlay.
+    public var overlayBytes = 48 << 20
+    /// Bytes of a journal segment, preallocated.
+    public var segmentBytes = 32 << 20
+    /// How batches are synced.
+    public var commit = CommitMode.auto
+    /// Milliseconds between checkpoints while there are changes.
+    public var checkpointMs: UInt64 = 1_000
+
+    /// Defaults for a server.
+    public init(path: String, tables: [TableSpec]) {
+        self.path = path
+        self.tables = tables
+    }
+}
+
+/// What a read found.
+public struct ReadResult: Sendable, Equatable {
+    /// Bytes of the value; -1 = no live record.
+    public var length: Int
+    /// The journal sequence that wrote or deleted the record; 0 = long since durable. A reply that depends on it waits for it.
+    public var sequence: UInt64
+    /// The store's epoch when it was written.
+    public var epoch: UInt32
+
+    static let absent = ReadResult(length: -1, sequence: 0, epoch: 0)
+}
+
+/// What start-up found in the journal.
+public struct RecoveryReport: Sendable {
+    /// Records replayed since the last checkpoint.
+    public var replayed = 0
+    /// Whether a torn, never acknowledged record was dropped.
+    public var droppedTornTail = false
+    /// The last record's times; `nil` for a new folder.
+    public var lastClock: StoreClock?
+}
+
+/// Counters and gauges for the operator.
+public struct StoreStatistics: Sendable {
+    public var commits: UInt64 = 0
+    public var syncNanos: UInt64 = 0
+    public var checkpoints: UInt64 = 0
+    public var checkpointRetries: UInt64 = 0
+    public var overlayRecords = 0
+    public var overlayBytes = 0
+    public var mapUsedBytes = 0
+    public var freeBytes: UInt64 = 0
+    public var journalSegments: UInt64 = 0
+}

@@ -1,0 +1,72 @@
+import CLinuxShim
+import Glibc
+
+/// One OS thread that runs one job at a time. LMDB's writer lock belongs to a thread, so the checkpointer must be one; the journal's
+/// overlapped sync is another.
+///
+/// `@unchecked Sendable`: `job` and `isStopping` are guarded by `mutex`; everything else is set before the thread starts.
+final class Worker: @unchecked Sendable {
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private var job: (() -> Void)?
+    private var isStopping = false
+    private var thread = pthread_t()
+
+    init(name: String) {
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(condition, nil)
+        let context = Unmanaged.passRetained(self).toOpaque()
+        let code = pthread_create(
+            &thread, nil,
+            { context in
+                guard let context else { return nil }
+                Unmanaged<Worker>.fromOpaque(context).takeRetainedValue().loop()
+                return nil
+            }, context)
+        precondition(code == 0, "no thread for \(name): raise the limit of threads")
+        linux_name_thread(thread, name)
+    }
+
+    /// Hands over one job; the former must be done.
+    func start(_ job: @escaping () -> Void) {
+        pthread_mutex_lock(mutex)
+        precondition(self.job == nil && !isStopping, "a worker takes one job at a time")
+        self.job = job
+        pthread_cond_signal(condition)
+        pthread_mutex_unlock(mutex)
+    }
+
+    /// Lets the job in hand end, then ends the thread.
+    func stop() {
+        pthread_mutex_lock(mutex)
+        isStopping = true
+        pthread_cond_signal(condition)
+        pthread_mutex_unlock(mutex)
+        pthread_join(thread, nil)
+    }
+
+    private func loop() {
+        while true {
+            pthread_mutex_lock(mutex)
+            while job == nil && !isStopping { pthread_cond_wait(condition, mutex) }
+            guard let next = job else {
+                pthread_mutex_unlock(mutex)
+                return
+            }
+            pthread_mutex_unlock(mutex)
+            next()
+        }
+    }
+
+    /// Called by the job as its last act, before it tells anyone that it is done.
+    func finishJob() {
+        pthread_mutex_lock(mutex)
+        job = nil
+        pthread_mutex_unlock(mutex)
+    }
+
+    deinit {
+        mutex.deallocate()
+        condition.deallocate()
+    }
+}
