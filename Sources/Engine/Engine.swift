@@ -30,6 +30,13 @@ public final class Engine {
         dueMessages.removeAll(keepingCapacity: true)
     }
 
+    /// Moves the due messages out: a lease in the same batch takes them at once.
+    public func takeDueMessages() -> [MessageKey] {
+        if dueMessages.isEmpty { return [] }
+        defer { dueMessages.removeAll(keepingCapacity: true) }
+        return dueMessages
+    }
+
     /// Decides one request. Writes go to `state`; the reply may leave once they are durable.
     public func decide<S: State>(
         _ request: borrowing Request, caller: Caller, context: BatchContext, entropy: Entropy, state: inout S

@@ -76,6 +76,9 @@ public struct Entropy: Sendable {
     let subject: Bytes16
     let tail: Bytes16
 
+    /// The slice's last 16 bytes, where it serves as a lease's token.
+    public var token: Bytes16 { tail }
+
     /// From 64 random bytes.
     public init(_ slice: UnsafeRawBufferPointer) {
         precondition(slice.count >= Entropy.bytes, "a request takes 64 random bytes")

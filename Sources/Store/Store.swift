@@ -191,8 +191,8 @@ public final class Store {
         let done = onSynced
         journalWorker.start {
             let failure = journal.value.outcome(ofWriting: total)
-            box.store.syncOutcome.withLock { $0 = failure }
             journalWorker.finishJob()
+            box.store.syncOutcome.withLock { $0 = failure }
             done?()
         }
     }
@@ -205,8 +205,8 @@ public final class Store {
         isCheckpointing = true
         worker.start {
             let outcome = job.value.0.run(job.value.1, position: position, now: now)
-            box.store.checkpointOutcome.withLock { $0 = outcome }
             worker.finishJob()
+            box.store.checkpointOutcome.withLock { $0 = outcome }
             done?()
         }
     }

@@ -1,0 +1,63 @@
+public import Wire
+
+/// What a connection may do: the meet of its listener, its uid and what it asked for.
+struct Authority: Equatable {
+    var tenant: UInt32
+    var roles: Roles
+    var uid: UInt32
+}
+
+/// One `[[peer]]` of the configuration.
+public struct PeerRule: Sendable, Equatable {
+    /// `nil` = any uid but 65534.
+    public var uid: UInt32?
+    public var tenant: UInt32
+    public var roles: Roles
+
+    /// All three.
+    public init(uid: UInt32?, tenant: UInt32, roles: Roles) {
+        self.uid = uid
+        self.tenant = tenant
+        self.roles = roles
+    }
+}
+
+/// One `[[listener]]` of the configuration.
+public struct ListenerRule: Sendable, Equatable {
+    /// At most 107 bytes: `sun_path`.
+    public var path: String
+    /// Permission bits of the socket.
+    public var mode: UInt32
+    /// Tenants that may be served here; empty = all.
+    public var tenants: [UInt32]
+    public var roles: Roles
+
+    /// All four.
+    public init(path: String, mode: UInt32 = 0o660, tenants: [UInt32] = [], roles: Roles = .all) {
+        self.path = path
+        self.mode = mode
+        self.tenants = tenants
+        self.roles = roles
+    }
+}
+
+extension Authority {
+    /// The uid that the kernel shows for users of another namespace: it names nobody.
+    static let overflowUID: UInt32 = 65_534
+
+    /// What this peer gets at this listener when it asks for `hello`; `nil` = nothing.
+    static func decide(_ hello: Hello, uid: UInt32, listener: ListenerRule, peers: [PeerRule]) -> Authority? {
+        guard uid != overflowUID else { return nil }
+        let named = peers.filter { $0.uid == uid }
+        let candidates = (named.isEmpty ? peers.filter { $0.uid == nil } : named).filter { rule in
+            (listener.tenants.isEmpty || listener.tenants.contains(rule.tenant))
+                && (hello.tenant == 0 || hello.tenant == rule.tenant)
+        }
+        guard candidates.count == 1, let rule = candidates.first else { return nil }
+        let allowed = rule.roles.intersection(listener.roles)
+        let wanted = Roles(rawValue: hello.roles)
+        let roles = hello.roles == 0 ? allowed : allowed.intersection(wanted)
+        guard roles.rawValue != 0 else { return nil }
+        return Authority(tenant: rule.tenant, roles: roles, uid: uid)
+    }
+}

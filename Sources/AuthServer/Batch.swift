@@ -1,0 +1,198 @@
+import CLinuxShim
+import Engine
+import LibCrypto
+import NIOCore
+import SMSText
+import Store
+import Wire
+
+/// The way of a request, on one page.
+///
+/// Everything that one turn of the event loop delivered is decided with one `now` and one block of entropy, becomes one journal record, is
+/// synced once, and only then answered (P2). All of it runs on the one event loop; nothing here waits, but for the inline sync.
+final class Batch {
+    let engine: Engine
+    let store: Store
+    let clock: EngineClock
+    let settings: ServerSettings
+    let couriers: CourierDesk
+    let events: EventFeed
+    var counters = Counters()
+    var isDraining = false
+    var onDrain: () -> Void = {}
+
+    private let loop: any EventLoop
+    private var queue: [Connection] = []
+    /// Connections whose replies wait for the sync.
+    var holding: [Connection] = []
+    private(set) var connections: [ObjectIdentifier: Connection] = [:]
+    private var turnIsScheduled = false
+    private var entropy = EntropyBlock()
+
+    init(engine: Engine, store: Store, clock: EngineClock, settings: ServerSettings, loop: any EventLoop) throws {
+        self.engine = engine
+        self.store = store
+        self.clock = clock
+        self.settings = settings
+        self.loop = loop
+        couriers = CourierDesk(texts: settings.texts)
+        events = EventFeed()
+        try couriers.load(from: store, now: clock.now().engineMs)
+        try events.load(from: store, now: clock.now().engineMs)
+    }
+
+    /// A connection has input, or room for output: it takes part in the next turn.
+    func enqueue(_ connection: Connection) {
+        guard !connection.isQueued else { return }
+        connection.isQueued = true
+        queue.append(connection)
+        schedule()
+    }
+
+    /// One commit task a turn: it runs after every read that this turn of the loop delivers.
+    func schedule() {
+        guard !turnIsScheduled else { return }
+        turnIsScheduled = true
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        loop.execute { bound.value.turn() }
+    }
+
+    private func turn() {
+        turnIsScheduled = false
+        // 1. What this turn works on; callbacks from here on belong to the next.
+        let working = queue
+        queue.removeAll(keepingCapacity: true)
+        // 2. One now, one block of entropy.
+        let stamp = clock.now()
+        let context = context(stamp)
+        var state = StoreState(store: store, now: context.now)
+        entropy.renew()
+        if !store.isCommitting { engine.beginBatch() }
+        // 3. Decide, in order of arrival; replies are encoded into the connections, held or ready.
+        for connection in working {
+            connection.isQueued = false
+            decide(connection, context, &state)
+        }
+        // 4. Messages that are due, those just created among them, are leased in the same commit.
+        if !store.isCommitting { couriers.lease(engine, context, &state, &entropy) }
+        // 5. One record, one sync.
+        if !store.batchIsEmpty, !store.isCommitting {
+            counters.batches += 1
+            do {
+                if try store.commit(clock: stamp) == .synced { finished(context) }
+            } catch { endProcess("journal", "\(error)") }
+        }
+        // 6. Replies leave.
+        for connection in working { connection.flush() }
+        do { try store.maintain(now: stamp.engineMs) } catch { endProcess("storage", "\(error)") }
+    }
+
+    /// The batch is durable: what was held leaves, then the effects.
+    private func finished(_ context: BatchContext) {
+        let released = holding
+        holding.removeAll(keepingCapacity: true)
+        for connection in released { connection.release() }
+        for connection in released { connection.flush() }
+        events.push(engine.events, to: connections, store, now: context.now)
+        if couriers.hasWork(now: context.now) { schedule() }
+        if isDraining { onDrain() }
+    }
+
+    /// The journal thread reports an overlapped sync.
+    func syncEnded() {
+        do { try store.finishCommit() } catch { endProcess("journal", "\(error)") }
+        finished(context(clock.now()))
+        // Writes that waited for the sync.
+        for connection in connections.values where connection.input.readableBytes > 0 { enqueue(connection) }
+        schedule()
+    }
+
+    private func context(_ stamp: StoreClock) -> BatchContext {
+        BatchContext(
+            now: stamp.engineMs, wall: stamp.wallMs, epoch: store.epoch, voidBefore: clock.voidBefore,
+            sequence: store.nextSequence)
+    }
+
+    // MARK: one connection's part of a turn
+
+    /// Decides what is whole in the connection's input: up to the in-flight cap, while its output is read.
+    private func decide(_ connection: Connection, _ context: BatchContext, _ state: inout StoreState) {
+        var decided = 0
+        while !connection.isClosing, connection.isWritable, connection.input.readableBytes > 0 {
+            if decided == Bounds.maxInFlight { return enqueue(connection) }
+            var consumed = 0
+            connection.input.withUnsafeReadableBytes { bytes in
+                consumed = step(connection, bytes, context, &state)
+            }
+            guard consumed > 0 else { break }
+            connection.input.moveReaderIndex(forwardBy: consumed)
+            decided += 1
+        }
+        connection.input.discardReadBytes()
+        events.pump(connection, store, now: context.now)
+    }
+
+    /// One frame; returns its length, or 0 when there is nothing (more) to decide now.
+    private func step(
+        _ connection: Connection, _ bytes: UnsafeRawBufferPointer, _ context: BatchContext, _ state: inout StoreState
+    ) -> Int {
+        do throws(WireError) {
+            guard let frame = try Frame.next(in: bytes) else { return 0 }
+            guard frame.flags.rawValue == 0 else { throw .badFlags(frame.flags.rawValue) }
+            counters.requests += 1
+            state.beginRequest()
+            return try dispatch(frame, connection, context, &state, &entropy) ? frame.totalBytes : 0
+        } catch {
+            counters.frameErrors += 1
+            connection.close(Goodbye(error))
+            return 0
+        }
+    }
+
+    // MARK: connections
+
+    func add(_ connection: Connection) -> Bool {
+        guard connections.count < settings.maxConnections, !isDraining else { return false }
+        connections[ObjectIdentifier(connection)] = connection
+        return true
+    }
+
+    func remove(_ connection: Connection) {
+        connections[ObjectIdentifier(connection)] = nil
+        couriers.remove(connection)
+    }
+
+    /// Every `Bounds.tickMs`: leases that are due, checkpoints by time.
+    func tick() {
+        let now = clock.now().engineMs
+        if couriers.hasWork(now: now) { schedule() }
+        do { try store.maintain(now: now) } catch { endProcess("storage", "\(error)") }
+    }
+
+    /// An event of the server itself, in a commit of its own.
+    func note(_ kind: EventPush.Kind) {
+        guard !store.isCommitting else { return }
+        let stamp = clock.now()
+        let context = context(stamp)
+        var state = StoreState(store: store, now: context.now)
+        engine.beginBatch()
+        engine.note(kind, context: context, state: &state)
+        do {
+            if try store.commit(clock: stamp) == .synced { finished(context) }
+        } catch { endProcess("journal", "\(error)") }
+    }
+}
+
+extension Goodbye {
+    /// The last frame after a broken one.
+    init(_ error: WireError) {
+        switch error {
+        case .badFrameLength(let length):
+            self.init(.badFrameLength, "length \(length) isn't in \(FrameLimits.minLengthField)...\(FrameLimits.maxLengthField)")
+        case .badFlags(let flags): self.init(.badFlags, "flags 0x\(String(flags, radix: 16)) in a request")
+        case .truncatedBody: self.init(.badBody, "the body ends inside a field")
+        case .badBody: self.init(.badBody, "a length or the order of tags in the body is impossible")
+        case .unsupportedField(let tag): self.init(.badBody, "unknown critical field \(tag & 0x7F) in Hello")
+        }
+    }
+}

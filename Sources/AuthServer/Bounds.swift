@@ -1,0 +1,27 @@
+import Wire
+
+/// The server's bounds; each has a unit and a reason.
+enum Bounds {
+    /// Requests of one connection that one turn decides: the protocol's in-flight cap.
+    static let maxInFlight = 64
+    /// Bytes of undecided input of one connection: beyond it the peer isn't keeping to the cap, and is cut off.
+    static let maxInputBytes = 64 << 10
+    /// Bytes of unread output at which decisions for a connection pause.
+    static let maxOutputBytes = 64 << 10
+    /// Seconds until Hello must have come.
+    static let helloSeconds: Int64 = 2
+    /// Bytes of one read: the buffers are fixed, partial frames are copied.
+    static let readBytes = 8 << 10
+    /// Connections in all; each costs up to 200 KiB at worst.
+    static let maxConnections = 1_024
+    /// Requests of one batch: bounds the time that a turn takes.
+    static let maxBatch = 1_024
+    /// Messages waiting for a courier; beyond it new challenges are refused as `overloaded`.
+    static let maxDueMessages = 100_000
+    /// Events of one page for a subscriber that is behind.
+    static let eventPage = 64
+    /// Milliseconds that a lease lasts by default, and at most.
+    static let leaseMs: UInt64 = 15_000
+    /// Milliseconds between looks at leases and checkpoints when nothing else happens.
+    static let tickMs: Int64 = 50
+}

@@ -1,0 +1,55 @@
+import Engine
+import Store
+import Wire
+
+/// What the operator sees in `otpctl stats`.
+struct Counters {
+    var requests: UInt64 = 0
+    var frameErrors: UInt64 = 0
+    var batches: UInt64 = 0
+    var overloaded: UInt64 = 0
+    var challengesCreated: UInt64 = 0
+    var verified: UInt64 = 0
+    var grantsRedeemed: UInt64 = 0
+    var refused: UInt64 = 0
+    var wrongCodes: UInt64 = 0
+    var limited: UInt64 = 0
+
+    mutating func count(_ reply: Reply) {
+        switch reply {
+        case .challenge(let m):
+            if m.disposition == ChallengeReply.Disposition.created.rawValue { challengesCreated += 1 }
+        case .verified: verified += 1
+        case .grant: grantsRedeemed += 1
+        case .status, .quota, .empty: break
+        case .refused(let refusal):
+            refused += 1
+            if refusal.status == .wrongCode { wrongCodes += 1 }
+            if refusal.status == .limited || refusal.status == .blocked { limited += 1 }
+        }
+    }
+}
+
+extension Batch {
+    /// One `name value` line each.
+    func statistics() -> Stats.Reply {
+        let s = store.statistics
+        let commits = max(1, s.commits)
+        let pairs: [(String, UInt64)] = [
+            ("requests_total", counters.requests), ("frame_errors_total", counters.frameErrors),
+            ("batches_total", counters.batches), ("overloaded_total", counters.overloaded),
+            ("challenges_created_total", counters.challengesCreated), ("verified_total", counters.verified),
+            ("grants_answered_total", counters.grantsRedeemed), ("refused_total", counters.refused),
+            ("wrong_codes_total", counters.wrongCodes), ("limited_total", counters.limited),
+            ("connections", UInt64(connections.count)), ("messages_waiting", UInt64(couriers.waiting)),
+            ("journal_sequence", store.syncedSequence), ("journal_commits_total", s.commits),
+            ("journal_sync_mean_ns", s.syncNanos / commits), ("journal_sync_at_start_ns", store.measuredSyncNanos),
+            ("checkpoints_total", s.checkpoints), ("checkpoint_retries_total", s.checkpointRetries),
+            ("lmdb_used_bytes", UInt64(s.mapUsedBytes)), ("disk_free_bytes", s.freeBytes),
+            ("epoch", UInt64(store.epoch)), ("engine_time_ms", clock.now().engineMs),
+        ]
+        var reply = Stats.Reply()
+        reply.lines = InlineBytes(pairs.map { "\($0) \($1)\n" }.joined())
+        return reply
+    }
+}

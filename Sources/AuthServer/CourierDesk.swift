@@ -1,0 +1,119 @@
+import Engine
+import SMSText
+import Store
+import Wire
+
+/// Which messages are due, and which couriers take more. The queue is derived: the outbox in the store is the truth.
+final class CourierDesk {
+    private let texts: MessageTexts
+    /// A binary heap by due time.
+    private var due: [MessageKey] = []
+    private var couriers: [Connection] = []
+    private var turn = 0
+
+    init(texts: MessageTexts) { self.texts = texts }
+
+    /// Room for more messages.
+    var canAccept: Bool { due.count < Bounds.maxDueMessages }
+    var waiting: Int { due.count }
+
+    /// At start: what was queued or leased when the server stopped.
+    func load(from store: Store, now: UInt64) throws {
+        try store.scan(table: Table.outbox.rawValue, from: [], now: now) { key, value, _ in
+            if key.count == 17, let time = Engine.dueTime(value: value) {
+                push(
+                    MessageKey(
+                        challenge: Bytes16(
+                            high: UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)),
+                            low: UInt64(bigEndian: key.loadUnaligned(fromByteOffset: 8, as: UInt64.self))),
+                        send: key[16], notBefore: time))
+            }
+            return true
+        }
+    }
+
+    /// Messages that the last batch made due.
+    func take(_ messages: [MessageKey]) { for message in messages { push(message) } }
+
+    func credit(_ message: LeaseMessages, _ connection: Connection) -> LeaseMessages.Reply {
+        connection.courierCredit = min(message.credit, UInt16(Bounds.maxInFlight))
+        if message.leaseMs > 0 { connection.leaseMs = min(UInt64(message.leaseMs), Bounds.leaseMs) }
+        if !couriers.contains(where: { $0 === connection }) { couriers.append(connection) }
+        var reply = LeaseMessages.Reply()
+        reply.credit = connection.courierCredit
+        reply.leaseMs = UInt32(connection.leaseMs)
+        return reply
+    }
+
+    func remove(_ connection: Connection) { couriers.removeAll { $0 === connection } }
+
+    /// A due message and a courier that would take it.
+    func hasWork(now: UInt64) -> Bool {
+        guard let first = due.first, first.notBefore <= now else { return false }
+        return nextCourier() != nil
+    }
+
+    /// The couriers take turns.
+    private func nextCourier() -> Connection? {
+        for step in 0..<couriers.count {
+            let candidate = couriers[(turn + step) % couriers.count]
+            if candidate.courierCredit > 0, !candidate.isClosing, candidate.isWritable { return candidate }
+        }
+        return nil
+    }
+
+    /// Leases what is due, in the batch's own commit; the pushes are held for its sync.
+    func lease(_ engine: Engine, _ context: BatchContext, _ state: inout StoreState, _ entropy: inout EntropyBlock) {
+        take(engine.takeDueMessages())
+        while let first = due.first, first.notBefore <= context.now, state.store.canAccept, let courier = nextCourier() {
+            _ = pop()
+            let result = engine.lease(
+                first, leaseMs: courier.leaseMs, token: entropy.next().token, context: context, state: &state)
+            switch result {
+            case .leased(let draft):
+                turn += 1
+                courier.courierCredit -= 1
+                var push = draft.push
+                push.text = texts.render(draft)
+                courier.send(isHeld: true) { try FieldEncoder.push(push, into: $0) }
+                self.push(MessageKey(challenge: first.challenge, send: first.send, notBefore: push.leaseUntilMs))
+            case .later(let time):
+                push(MessageKey(challenge: first.challenge, send: first.send, notBefore: time))
+            case .gone:
+                break
+            }
+        }
+    }
+
+    // MARK: the heap
+
+    private func push(_ key: MessageKey) {
+        due.append(key)
+        var child = due.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            if due[parent].notBefore <= due[child].notBefore { break }
+            due.swapAt(parent, child)
+            child = parent
+        }
+    }
+
+    private func pop() -> MessageKey? {
+        guard let first = due.first else { return nil }
+        let last = due.removeLast()
+        if due.isEmpty { return first }
+        due[0] = last
+        var parent = 0
+        while true {
+            var least = parent
+            for child in [2 * parent + 1, 2 * parent + 2]
+            where child < due.count && due[child].notBefore < due[least].notBefore {
+                least = child
+            }
+            if least == parent { break }
+            due.swapAt(parent, least)
+            parent = least
+        }
+        return first
+    }
+}

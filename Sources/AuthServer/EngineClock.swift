@@ -1,0 +1,75 @@
+import CLinuxShim
+import Glibc
+import Store
+
+/// Engine time: milliseconds that never go back, over restarts and reboots, whatever the wall clock does. `DESIGN` §5, Time.
+final class EngineClock {
+    /// Why a start was refused.
+    enum Failure: Error, CustomStringConvertible {
+        case wallClockAhead(days: UInt64)
+
+        var description: String {
+            switch self {
+            case .wallClockAhead(let days):
+                "The wall clock is \(days) days ahead of the last journal record. If it is right, start once with --accept-clock."
+            }
+        }
+    }
+
+    /// The wall was behind at start: challenges before this engine time are void.
+    let voidBefore: UInt64
+    private let bootID: (UInt64, UInt64)
+    private var engineMs: UInt64
+    private var boottimeMs: UInt64
+    /// Slewing catches up with the wall by at most 500 ppm: what was earned and not yet spent, in 1/2000 ms.
+    private var slewCredit: UInt64 = 0
+
+    /// - Parameter last: the last journal record's times; `nil` for a new store.
+    init(last: StoreClock?, acceptClock: Bool, maxAheadDays: UInt64 = 400) throws(Failure) {
+        bootID = EngineClock.readBootID()
+        boottimeMs = linux_boottime_nanos() / 1_000_000
+        let wall = linux_realtime_nanos() / 1_000_000
+        guard let last else {
+            engineMs = wall
+            voidBefore = 0
+            return
+        }
+        if last.bootID == bootID, last.boottimeMs <= boottimeMs {
+            engineMs = last.engineMs + (boottimeMs - last.boottimeMs)
+            voidBefore = 0
+            return
+        }
+        let ahead = wall > last.engineMs ? (wall - last.engineMs) / 86_400_000 : 0
+        if ahead > maxAheadDays, !acceptClock { throw .wallClockAhead(days: ahead) }
+        engineMs = max(wall, last.engineMs)
+        voidBefore = wall + 2_000 < last.engineMs ? engineMs : 0
+    }
+
+    /// Now; each call is at or after the one before.
+    func now() -> StoreClock {
+        let boottime = linux_boottime_nanos() / 1_000_000
+        let wall = linux_realtime_nanos() / 1_000_000
+        let passed = boottime > boottimeMs ? boottime - boottimeMs : 0
+        boottimeMs = max(boottimeMs, boottime)
+        engineMs += passed
+        slewCredit = min(slewCredit + passed, 2_000_000)
+        if wall > engineMs {
+            let step = min(wall - engineMs, slewCredit / 2_000)
+            engineMs += step
+            slewCredit -= step * 2_000
+        }
+        return StoreClock(bootID: bootID, boottimeMs: boottimeMs, engineMs: engineMs, wallMs: wall)
+    }
+
+    private static func readBootID() -> (UInt64, UInt64) {
+        let file = linux_open("/proc/sys/kernel/random/boot_id", O_RDONLY, 0)
+        guard file >= 0 else { return (0, 0) }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: 64)
+        let count = read(file, &bytes, 64)
+        let digits = bytes.prefix(max(0, count)).filter { $0 != 0x2D && $0 != 0x0A }
+        guard digits.count == 32 else { return (0, 0) }
+        let text = String(decoding: digits, as: UTF8.self)
+        return (UInt64(text.prefix(16), radix: 16) ?? 0, UInt64(text.suffix(16), radix: 16) ?? 0)
+    }
+}

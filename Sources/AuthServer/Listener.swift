@@ -1,0 +1,101 @@
+import CLinuxShim
+import Glibc
+import NIOCore
+import NIOPosix
+
+/// The kernel's word on who connected; the layout of `struct ucred`.
+struct PeerCredentials: Sendable {
+    var pid: Int32 = 0
+    var uid: UInt32 = 0
+    var gid: UInt32 = 0
+}
+
+/// A bound Unix socket. A stale file is replaced by a rename, so there is no moment without a socket; at the end it is removed only if it is
+/// still ours.
+final class Listener {
+    /// Why a socket couldn't be made.
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// `sun_path` less its NUL.
+    static let maxPathBytes = 107
+
+    let rule: ListenerRule
+    private let channel: any Channel
+    private let inode: UInt64
+    private let lock: Int32
+
+    private init(rule: ListenerRule, channel: any Channel, inode: UInt64, lock: Int32) {
+        self.rule = rule
+        self.channel = channel
+        self.inode = inode
+        self.lock = lock
+    }
+
+    /// Binds and listens; on the calling thread, before the loop serves.
+    static func start(_ rule: ListenerRule, batch: Batch, group: MultiThreadedEventLoopGroup) throws -> Listener {
+        guard rule.path.utf8.count <= maxPathBytes else {
+            throw Failure(
+                description: "socket path \(rule.path) has \(rule.path.utf8.count) bytes; the kernel allows \(maxPathBytes). "
+                    + "Choose a shorter one, such as /run/otpd/otpd.sock.")
+        }
+        // Two servers on one path: the lock file decides, never the socket file.
+        let lock = linux_open(rule.path + ".lock", O_RDWR | O_CREAT, 0o600)
+        guard lock >= 0 else {
+            throw Failure(description: "\(rule.path).lock: \(String(cString: strerror(-lock))). Does the folder exist?")
+        }
+        guard linux_lock_exclusive(lock) == 0 else {
+            close(lock)
+            throw Failure(description: "another otpd listens at \(rule.path)")
+        }
+        let box = Handoff(value: batch)
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 512)
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Bounds.readBytes))
+            .childChannelOption(
+                .writeBufferWaterMark,
+                value: .init(low: Bounds.maxOutputBytes / 2, high: Bounds.maxOutputBytes))
+            .childChannelInitializer { child in
+                peer(of: child).flatMapThrowing { credentials in
+                    try child.pipeline.syncOperations.addHandler(
+                        Connection(batch: box.value, listener: rule, uid: credentials.uid))
+                }
+            }
+        // A short name beside it, then a rename over whatever is there.
+        let staged = staging(rule.path)
+        if staged != rule.path { unlink(staged) } else { unlink(rule.path) }
+        let channel = try bootstrap.bind(unixDomainSocketPath: staged).wait()
+        guard chmod(staged, mode_t(rule.mode)) == 0, staged == rule.path || rename(staged, rule.path) == 0 else {
+            throw Failure(description: "\(rule.path): \(String(cString: strerror(errno)))")
+        }
+        return Listener(rule: rule, channel: channel, inode: fileIdentity(rule.path), lock: lock)
+    }
+
+    /// A name in the same folder that still fits `sun_path`; the path itself when none does.
+    private static func staging(_ path: String) -> String {
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+        let staged = folder + ".otpd-\(getpid())"
+        return staged.utf8.count <= maxPathBytes ? staged : path
+    }
+
+    private static func peer(of channel: any Channel) -> EventLoopFuture<PeerCredentials> {
+        guard let options = channel as? any SocketOptionProvider else {
+            return channel.eventLoop.makeFailedFuture(Failure(description: "no socket options"))
+        }
+        return options.unsafeGetSocketOption(level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED))
+    }
+
+    private static func fileIdentity(_ path: String) -> UInt64 {
+        var info = stat()
+        return stat(path, &info) == 0 ? UInt64(info.st_ino) : 0
+    }
+
+    /// No new connections; the file goes if it is still ours.
+    func stop() {
+        if Listener.fileIdentity(rule.path) == inode { unlink(rule.path) }
+        channel.close(promise: nil)
+        close(lock)
+    }
+}

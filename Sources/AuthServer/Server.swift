@@ -1,0 +1,131 @@
+import CLinuxShim
+import Engine
+import Glibc
+import LibCrypto
+public import Logging
+import NIOCore
+import NIOPosix
+import Store
+import Wire
+
+/// The life of the core: open the store, listen, serve until told to stop, stop in good order.
+public final class Server {
+    private let settings: ServerSettings
+    private let log: Logger
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private var batch: Batch?
+    private var listeners: [Listener] = []
+
+    /// Nothing happens before `run`.
+    public init(settings: ServerSettings, log: Logger) {
+        self.settings = settings
+        self.log = log
+    }
+
+    /// Blocks the signals that `run` waits for: call first in `main`, before any thread exists.
+    public static func blockSignals() {
+        var signals = stopSignals()
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        signal(SIGPIPE, SIG_IGN)
+    }
+
+    private static func stopSignals() -> sigset_t {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTERM)
+        sigaddset(&signals, SIGINT)
+        return signals
+    }
+
+    /// Opens, listens, serves; returns after a clean stop by SIGTERM, SIGINT or Drain.
+    /// - Parameter onReady: called when the sockets accept.
+    public func run(onReady: () -> Void = {}) throws {
+        let started = linux_monotonic_nanos()
+        let master = try MasterKey.load(settings.masterKeyPath)
+        var options = StoreOptions(path: settings.dataPath, tables: StoreState.tables)
+        options.commit = settings.commit
+        let store = try Store(opening: options, master: master)
+        let clock = try EngineClock(last: store.recovery.lastClock, acceptClock: settings.acceptClock)
+        let engine = Engine(tenants: settings.tenants, keys: EngineKeys(master: master))
+        let loop = group.next()
+        let box = Handoff(value: (store, clock, engine, settings))
+        let served = try loop.submit { () -> Handoff<Batch> in
+            let (store, clock, engine, settings) = box.value
+            let batch = try Batch(engine: engine, store: store, clock: clock, settings: settings, loop: loop)
+            Server.wire(batch, store, loop)
+            batch.note(.serverStarted)
+            if clock.voidBefore > 0 { batch.note(.clockStepped) }
+            return Handoff(value: batch)
+        }.wait().value
+        batch = served
+        for rule in settings.listeners { listeners.append(try Listener.start(rule, batch: served, group: group)) }
+        let millis = (linux_monotonic_nanos() - started) / 1_000_000
+        log.info(
+            "ready",
+            metadata: [
+                "sockets": "\(settings.listeners.map(\.path).joined(separator: " "))", "data": "\(settings.dataPath)",
+                "commit": "\(store.commitMode.rawValue)", "sync_us": "\(store.measuredSyncNanos / 1_000)",
+                "replayed": "\(store.recovery.replayed)", "start_ms": "\(millis)",
+            ])
+        _ = linux_notify("READY=1")
+        onReady()
+        waitForStop()
+        try stop(served, store)
+    }
+
+    /// The store's threads and the loop's timer wake the batch.
+    private static func wire(_ batch: Batch, _ store: Store, _ loop: any EventLoop) {
+        let bound = NIOLoopBound(batch, eventLoop: loop)
+        store.onSynced = { loop.execute { bound.value.syncEnded() } }
+        store.onCheckpointDone = { loop.execute { bound.value.tick() } }
+        loop.scheduleRepeatedTask(
+            initialDelay: .milliseconds(Bounds.tickMs), delay: .milliseconds(Bounds.tickMs)
+        ) { _ in bound.value.tick() }
+        // Drain is SIGTERM by another road.
+        batch.onDrain = { kill(getpid(), SIGTERM) }
+    }
+
+    private func waitForStop() {
+        var signals = Server.stopSignals()
+        var number: Int32 = 0
+        while sigwait(&signals, &number) != 0 {}
+        log.info("stopping", metadata: ["signal": "\(number == SIGINT ? "SIGINT" : "SIGTERM")"])
+    }
+
+    /// Stop accepting, answer what is in flight, say goodbye, checkpoint: within 2 s.
+    private func stop(_ batch: Batch, _ store: Store) throws {
+        for listener in listeners { listener.stop() }
+        let box = Handoff(value: batch)
+        let loop = group.next()
+        // Two turns: one decides what has arrived, one sends it.
+        for _ in 0..<2 { try loop.submit { box.value.schedule() }.wait() }
+        let deadline = linux_monotonic_nanos() + 1_000_000_000
+        while try loop.submit({ box.value.store.isCommitting }).wait(), linux_monotonic_nanos() < deadline {
+            usleep(1_000)
+        }
+        try loop.submit { box.value.sayGoodbye() }.wait()
+        usleep(20_000)
+        try loop.submit {
+            try box.value.store.close(now: box.value.clock.now().engineMs)
+        }.wait()
+        try group.syncShutdownGracefully()
+        log.info("stopped")
+    }
+}
+
+/// A value that moves to the event loop's thread and is used there alone from then on.
+struct Handoff<Value>: @unchecked Sendable {  // the loop's queue orders the hand-over
+    let value: Value
+}
+
+extension Batch {
+    /// The last commit and the last frame of every connection.
+    func sayGoodbye() {
+        note(.serverDraining)
+        isDraining = true
+        onDrain = {}
+        for connection in Array(connections.values) {
+            connection.close(Goodbye(.shuttingDown, "the server is stopping; connect again"))
+        }
+    }
+}

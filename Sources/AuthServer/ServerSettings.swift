@@ -1,0 +1,38 @@
+public import Engine
+public import Store
+
+/// Everything that a server needs to know, from a configuration file or from `--dev`.
+public struct ServerSettings: Sendable {
+    /// The data folder.
+    public var dataPath: String
+    /// The master key's file: 32 bytes, mode 0400.
+    public var masterKeyPath: String
+    /// Goes into every Hello; `dev` for a development server.
+    public var issuer: String
+    public var tenants: [TenantPolicy]
+    public var texts = MessageTexts()
+    public var listeners: [ListenerRule]
+    public var peers: [PeerRule]
+    public var maxConnections = Bounds.maxConnections
+    public var commit = CommitMode.auto
+    /// Accept a wall clock that is far ahead, once.
+    public var acceptClock = false
+    /// Name and version, as Hello tells it.
+    public let version = "otpd 0.1"
+
+    /// The required ones; texts are the standard ones.
+    public init(
+        dataPath: String, masterKeyPath: String, issuer: String, tenants: [TenantPolicy], listeners: [ListenerRule],
+        peers: [PeerRule]
+    ) throws {
+        self.dataPath = dataPath
+        self.masterKeyPath = masterKeyPath
+        self.issuer = issuer
+        self.tenants = tenants
+        self.listeners = listeners
+        self.peers = peers
+        for tenant in tenants {
+            for purpose in tenant.purposes { try texts.add(MessageTexts.standard, tenant: tenant, purpose: purpose) }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import Engine
+import Glibc
+import Store
+
+/// The rules' view of the store in one batch. Notes the highest sequence that was read, so that a lookup's reply can wait for it.
+struct StoreState: State {
+    let store: Store
+    let now: UInt64
+    /// The highest journal sequence read (deletions included) since `beginRequest`.
+    private(set) var highestRead: UInt64 = 0
+
+    init(store: Store, now: UInt64) {
+        self.store = store
+        self.now = now
+    }
+
+    mutating func beginRequest() { highestRead = 0 }
+
+    mutating func read(_ table: Table, _ key: RecordKey, into record: inout RecordBuffer) -> Bool {
+        var result: ReadResult?
+        let isThere = record.fill { buffer in
+            key.withBytes { bytes in
+                do {
+                    let read = try store.read(table: table.rawValue, key: bytes, now: now, into: buffer)
+                    result = read
+                    return read.length
+                } catch {
+                    endProcess("storage", "\(error)")
+                }
+            }
+        }
+        record.epoch = result?.epoch ?? 0
+        highestRead = max(highestRead, result?.sequence ?? 0)
+        return isThere
+    }
+
+    mutating func put(_ table: Table, _ key: RecordKey, _ record: RecordBuffer, expiresAt: UInt64) {
+        key.withBytes { key in
+            record.withBytes { value in
+                store.put(table: table.rawValue, key: key, value: value, expiresAt: expiresAt)
+            }
+        }
+    }
+
+    mutating func delete(_ table: Table, _ key: RecordKey) {
+        key.withBytes { store.delete(table: table.rawValue, key: $0) }
+    }
+
+    /// The store's tables, as the rules number them.
+    static var tables: [TableSpec] {
+        Table.allCases.map { table in
+            let order: TableSpec.Order =
+                switch table {
+                case .challenge, .grant, .outbox, .event: .time
+                case .slot, .phone: .random
+                case .account, .streak, .subject: .kept
+                }
+            return TableSpec(
+                id: table.rawValue, name: String(describing: table), keyBytes: table.keyBytes, order: order)
+        }
+    }
+}
+
+/// Fail closed (P6): says why on standard error and ends at once; held replies are *unknown* to their askers. Nothing is guessed, nothing
+/// is cleaned up: the next start recovers.
+func endProcess(_ what: String, _ why: String) -> Never {
+    let line = "otpd: \(what) failure, stopping at once: \(why)\n"
+    _ = line.utf8.withContiguousStorageIfAvailable { write(2, $0.baseAddress, $0.count) }
+    _exit(70)
+}
