@@ -1,0 +1,180 @@
+import CLinuxShim
+import Engine
+import Glibc
+import SMSText
+import Store
+import TOMLKit
+import Wire
+
+/// The configuration file: TOML, strict. Every number has its range here, by the floors and caps of the standards.
+public enum Config {
+    /// Reads and checks a file; touches nothing else.
+    public static func load(_ path: String) throws(ConfigError) -> ServerSettings {
+        guard let file = fopen(path, "r") else {
+            throw ConfigError(description: "\(path): \(String(cString: strerror(errno)))")
+        }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 20)
+        let count = fread(&bytes, 1, bytes.count, file)
+        guard count < bytes.count else { throw ConfigError(description: "\(path): larger than 1 MiB") }
+        return try parse(String(decoding: bytes.prefix(count), as: UTF8.self), name: path)
+    }
+
+    /// The same from text.
+    public static func parse(_ text: String, name: String) throws(ConfigError) -> ServerSettings {
+        let table: TOMLTable
+        do { table = try TOMLTable(string: text) } catch let error as TOMLParseError {
+            throw ConfigError(description: "\(name):\(error.source.begin.line): \(error.description)")
+        } catch { throw ConfigError(description: "\(name): \(error)") }
+        let file = ConfigFile(name: name, lines: text.split(separator: "\n", omittingEmptySubsequences: false))
+        let root = ConfigReader(table, path: "", file: file)
+        let data = try root.required("data")
+        let key = try root.required("master_key")
+        let issuer = try root.required("issuer")
+        guard issuer != "dev" else { throw root.fail("issuer", "`dev` is kept for development servers") }
+        let commit = try root.choice("commit", CommitMode.allCases.map(\.rawValue)) ?? "auto"
+        let connections = try root.integer("max_connections", 8...16_384)
+        var texts = MessageTexts()
+        var tenants: [TenantPolicy] = []
+        for reader in try root.tables("tenant") { tenants.append(try tenant(reader, &texts)) }
+        guard !tenants.isEmpty else { throw root.fail("tenant", "is missing; add a `[[tenant]]`") }
+        try unique(tenants.map { Int($0.number) }, root, "tenant", "number")
+        var listeners: [ListenerRule] = []
+        for reader in try root.tables("listener") { listeners.append(try listener(reader)) }
+        guard !listeners.isEmpty else { throw root.fail("listener", "is missing; add a `[[listener]]`") }
+        var peers: [PeerRule] = []
+        for reader in try root.tables("peer") { peers.append(try peer(reader, tenants)) }
+        guard !peers.isEmpty else { throw root.fail("peer", "is missing; add a `[[peer]]` for the web tier's user") }
+        try root.finish()
+        do {
+            var settings = try ServerSettings(
+                dataPath: data, masterKeyPath: key, issuer: issuer, tenants: tenants, listeners: listeners, peers: peers)
+            settings.texts = texts
+            settings.commit = CommitMode(rawValue: commit) ?? .auto
+            if let connections { settings.maxConnections = connections }
+            return settings
+        } catch { throw root.fail("tenant", "\(error)") }
+    }
+
+    private static func unique(
+        _ numbers: [Int], _ reader: ConfigReader, _ key: String, _ what: String
+    ) throws(ConfigError) {
+        guard Set(numbers).count == numbers.count else { throw reader.fail(key, "two have the same \(what)") }
+    }
+
+    private static func tenant(_ r: ConfigReader, _ texts: inout MessageTexts) throws(ConfigError) -> TenantPolicy {
+        let name = try r.required("name")
+        var tenant = TenantPolicy(
+            number: UInt32(try r.requiredInteger("number", 1...Int(Int32.max))), name: name,
+            shop: try r.string("shop") ?? name)
+        if let limits = try r.subtable("limits") { try readLimits(limits, &tenant) }
+        var purposes: [PurposePolicy] = []
+        var wording: [String] = []
+        let readers = try r.tables("purpose")
+        for reader in readers {
+            let (purpose, text) = try self.purpose(reader)
+            purposes.append(purpose)
+            wording.append(text)
+        }
+        if purposes.isEmpty {
+            purposes = [.login, .payment]
+            wording = [MessageTexts.standard, MessageTexts.standard]
+        }
+        try unique(purposes.map { Int($0.number) }, r, "purpose", "number")
+        tenant.purposes = purposes
+        for (index, purpose) in purposes.enumerated() {
+            do { try texts.add(wording[index], tenant: tenant, purpose: purpose) } catch {
+                throw (index < readers.count ? readers[index] : r).fail("text", "\(error)")
+            }
+        }
+        try r.finish()
+        return tenant
+    }
+
+    private static func readLimits(_ r: ConfigReader, _ tenant: inout TenantPolicy) throws(ConfigError) {
+        tenant.unverifiedPerHour = try r.integer("unverified_per_hour", 1...50) ?? tenant.unverifiedPerHour
+        tenant.unverifiedPerDay = try r.integer("unverified_per_day", 1...50) ?? tenant.unverifiedPerDay
+        tenant.totalPerHour = try r.integer("total_per_hour", 1...50) ?? tenant.totalPerHour
+        tenant.totalPerDay = try r.integer("total_per_day", 1...50) ?? tenant.totalPerDay
+        tenant.phonesPerAccountDay = try r.integer("phones_per_account_day", 1...5) ?? tenant.phonesPerAccountDay
+        tenant.accountsPerPhoneDay = try r.integer("accounts_per_phone_day", 1...5) ?? tenant.accountsPerPhoneDay
+        tenant.openPerPhone = try r.integer("open_per_phone", 1...5) ?? tenant.openPerPhone
+        tenant.verifiesPerPhoneMinute =
+            try r.integer("verifies_per_phone_minute", 1...50) ?? tenant.verifiesPerPhoneMinute
+        switch try r.choice("mode", ["enforce", "shadow", "off"]) {
+        case "shadow": tenant.mode = .shadow
+        case "off": tenant.mode = .off
+        case .some, .none: tenant.mode = .enforce
+        }
+        try r.finish()
+    }
+
+    private static func purpose(_ r: ConfigReader) throws(ConfigError) -> (PurposePolicy, String) {
+        var purpose = PurposePolicy(
+            number: UInt16(try r.requiredInteger("number", 1...65_535)), name: try r.required("name"))
+        if try r.choice("profile", ["shop-login", "psd2-payment"]) == "psd2-payment" {
+            purpose.streak = .psd2Payment
+            purpose.codeLength = 8
+        }
+        if try r.choice("alphabet", ["digits", "letters-and-digits"]) == "letters-and-digits" {
+            purpose.alphabet = .lettersAndDigits
+        }
+        purpose.codeLength = UInt8(try r.integer("code_length", 6...10) ?? Int(purpose.codeLength))
+        purpose.lifeMs = UInt64(try r.integer("life_seconds", 120...600) ?? 300) * 1_000
+        purpose.attempts = UInt8(try r.integer("attempts", 1...5) ?? 5)
+        purpose.sendsPerChallenge = UInt8(try r.integer("sends_per_challenge", 1...5) ?? 3)
+        if let gaps = try r.integers("resend_gap_seconds", 20...600), !gaps.isEmpty {
+            purpose.gapMs = gaps.map { UInt64($0) * 1_000 }
+        }
+        purpose.grantLifeMs = UInt64(try r.integer("grant_seconds", 10...300) ?? 120) * 1_000
+        purpose.requiresSession = try r.bool("require_session") ?? true
+        let text = try r.string("text") ?? MessageTexts.standard
+        try r.finish()
+        return (purpose, text)
+    }
+
+    private static func roles(_ r: ConfigReader) throws(ConfigError) -> Roles? {
+        guard let names = try r.strings("roles") else { return nil }
+        var roles = Roles()
+        for name in names {
+            guard let role = Role.allCases.first(where: { $0.name == name }) else {
+                throw r.fail(
+                    "roles", "`\(name)` is unknown; \(ConfigReader.suggestion(name, Role.allCases.map(\.name)))")
+            }
+            roles.insert(Roles(role))
+        }
+        return roles
+    }
+
+    private static func listener(_ r: ConfigReader) throws(ConfigError) -> ListenerRule {
+        let path = try r.required("path")
+        guard path.utf8.count <= Listener.maxPathBytes else {
+            throw r.fail("path", "has \(path.utf8.count) bytes; a socket path has at most \(Listener.maxPathBytes)")
+        }
+        let mode = try r.string("mode") ?? "0660"
+        guard let bits = UInt32(mode, radix: 8), bits <= 0o777 else { throw r.fail("mode", "write it as \"0660\"") }
+        let tenants = try r.integers("tenants", 1...Int(Int32.max)) ?? []
+        let rule = ListenerRule(
+            path: path, mode: bits, tenants: tenants.map { UInt32($0) }, roles: try roles(r) ?? .all)
+        try r.finish()
+        return rule
+    }
+
+    private static func peer(_ r: ConfigReader, _ tenants: [TenantPolicy]) throws(ConfigError) -> PeerRule {
+        var uid: UInt32?
+        if let number = try r.integer("uid", 0...Int(UInt32.max)) { uid = UInt32(number) }
+        if let user = try r.string("user") {
+            guard let entry = getpwnam(user) else { throw r.fail("user", "there is no user `\(user)` on this machine") }
+            uid = entry.pointee.pw_uid
+        }
+        guard let uid else { throw r.fail("uid", "is missing; add `uid = 33` or `user = \"www-data\"`") }
+        guard uid != Authority.overflowUID else { throw r.fail("uid", "65534 names nobody: it is what the kernel shows for users of other namespaces") }
+        let number = UInt32(try r.requiredInteger("tenant", 1...Int(Int32.max)))
+        guard tenants.contains(where: { $0.number == number }) else {
+            throw r.fail("tenant", "there is no `[[tenant]]` with number \(number)")
+        }
+        guard let roles = try roles(r) else { throw r.fail("roles", "is missing; add `roles = [\"verify\", \"redeem\"]`") }
+        try r.finish()
+        return PeerRule(uid: uid, tenant: number, roles: roles)
+    }
+}

@@ -1,0 +1,195 @@
+import TOMLKit
+
+/// What is wrong with a configuration file: file, line, key, and what to write instead.
+public struct ConfigError: Error, CustomStringConvertible, Equatable {
+    /// `file:line: key: what is wrong. What to do.`
+    public let description: String
+}
+
+/// One table of the file, read strictly: a key that nobody asked for is an error.
+final class ConfigReader {
+    let file: ConfigFile
+    /// As in the file: `tenant[0].purpose[1]`.
+    let path: String
+    private let table: TOMLTable
+    private var asked: Set<String> = []
+
+    init(_ table: TOMLTable, path: String, file: ConfigFile) {
+        self.table = table
+        self.path = path
+        self.file = file
+    }
+
+    func fail(_ key: String, _ text: String) -> ConfigError {
+        let name = path.isEmpty ? key : "\(path).\(key)"
+        return ConfigError(description: "\(file.name):\(file.line(of: key, in: path)): \(name): \(text)")
+    }
+
+    private func value(_ key: String) -> (any TOMLValueConvertible)? {
+        asked.insert(key)
+        guard table.contains(key: key) else { return nil }
+        let found: (any TOMLValueConvertible)? = table[key]
+        return found
+    }
+
+    func string(_ key: String) throws(ConfigError) -> String? {
+        guard let value = value(key) else { return nil }
+        guard let text = value.string else { throw fail(key, "must be a string in quotes") }
+        return text
+    }
+
+    func required(_ key: String) throws(ConfigError) -> String {
+        guard let text = try string(key) else { throw fail(key, "is missing; add `\(key) = \"…\"`") }
+        return text
+    }
+
+    func integer(_ key: String, _ range: ClosedRange<Int>) throws(ConfigError) -> Int? {
+        guard let value = value(key) else { return nil }
+        guard let number = value.int, range.contains(number) else {
+            throw fail(key, "must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    func requiredInteger(_ key: String, _ range: ClosedRange<Int>) throws(ConfigError) -> Int {
+        guard let number = try integer(key, range) else {
+            throw fail(key, "is missing; add a number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    func bool(_ key: String) throws(ConfigError) -> Bool? {
+        guard let value = value(key) else { return nil }
+        guard let flag = value.bool else { throw fail(key, "must be true or false") }
+        return flag
+    }
+
+    /// One of `names`.
+    func choice(_ key: String, _ names: [String]) throws(ConfigError) -> String? {
+        guard let text = try string(key) else { return nil }
+        guard names.contains(text) else {
+            throw fail(key, "`\(text)` is unknown; \(ConfigReader.suggestion(text, names))")
+        }
+        return text
+    }
+
+    func integers(_ key: String, _ range: ClosedRange<Int>) throws(ConfigError) -> [Int]? {
+        guard let value = value(key) else { return nil }
+        guard let array = value.array else { throw fail(key, "must be a list of numbers") }
+        var numbers: [Int] = []
+        for element in array {
+            guard let number = element.int, range.contains(number) else {
+                throw fail(key, "each must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+            }
+            numbers.append(number)
+        }
+        return numbers
+    }
+
+    func strings(_ key: String) throws(ConfigError) -> [String]? {
+        guard let value = value(key) else { return nil }
+        guard let array = value.array else { throw fail(key, "must be a list of strings") }
+        var texts: [String] = []
+        for element in array {
+            guard let text = element.string else { throw fail(key, "must be a list of strings") }
+            texts.append(text)
+        }
+        return texts
+    }
+
+    /// `[key]`.
+    func subtable(_ key: String) throws(ConfigError) -> ConfigReader? {
+        guard let value = value(key) else { return nil }
+        guard let inner = value.table else { throw fail(key, "must be a table: write `[\(key)]`") }
+        return ConfigReader(inner, path: path.isEmpty ? key : "\(path).\(key)", file: file)
+    }
+
+    /// `[[key]]`, in order.
+    func tables(_ key: String) throws(ConfigError) -> [ConfigReader] {
+        guard let value = value(key) else { return [] }
+        guard let array = value.array else { throw fail(key, "must be a list of tables: write `[[\(key)]]`") }
+        var readers: [ConfigReader] = []
+        for (index, element) in array.enumerated() {
+            guard let inner = element.table else { throw fail(key, "must be a list of tables: write `[[\(key)]]`") }
+            let name = path.isEmpty ? key : "\(path).\(key)"
+            readers.append(ConfigReader(inner, path: "\(name)[\(index)]", file: file))
+        }
+        return readers
+    }
+
+    /// Call last: what wasn't asked for is unknown.
+    func finish() throws(ConfigError) {
+        for key in table.keys.sorted() where !asked.contains(key) {
+            throw fail(key, "unknown key; \(ConfigReader.suggestion(key, asked.sorted()))")
+        }
+    }
+
+    /// The nearest name, or all of them.
+    static func suggestion(_ word: String, _ names: [String]) -> String {
+        let nearest = names.min { distance(word, $0) < distance(word, $1) }
+        if let nearest, distance(word, nearest) <= max(2, word.count / 3) { return "did you mean `\(nearest)`?" }
+        return "known are: \(names.joined(separator: ", "))"
+    }
+
+    /// Levenshtein's.
+    private static func distance(_ a: String, _ b: String) -> Int {
+        let (x, y) = (Array(a), Array(b))
+        var row = Array(0...y.count)
+        for i in 0..<x.count {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for j in 0..<y.count {
+                let cost = min(row[j] + 1, row[j + 1] + 1, diagonal + (x[i] == y[j] ? 0 : 1))
+                diagonal = row[j + 1]
+                row[j + 1] = cost
+            }
+        }
+        return row[y.count]
+    }
+}
+
+/// The file's text, to find the line of a key: the parser keeps none.
+struct ConfigFile {
+    let name: String
+    let lines: [Substring]
+
+    /// The line (from 1) where `key` stands in the table `path`; the table's own line when the key isn't there.
+    func line(of key: String, in path: String) -> Int {
+        var current = ""
+        var counts: [String: Int] = [:]
+        var tableLine = 1
+        for (index, raw) in lines.enumerated() {
+            let line = raw.drop { $0 == " " || $0 == "\t" }
+            if line.hasPrefix("[") {
+                current = resolve(line, &counts)
+                if current == path { tableLine = index + 1 }
+                if current == (path.isEmpty ? key : "\(path).\(key)") || current == (path.isEmpty ? key : "\(path).\(key)") + "[0]" {
+                    return index + 1
+                }
+            } else if current == path {
+                let word = line.prefix { $0 != "=" && $0 != " " && $0 != "\t" }
+                if word == key || word == "\"\(key)\"" { return index + 1 }
+            }
+        }
+        return tableLine
+    }
+
+    /// `[[tenant.purpose]]` → `tenant[0].purpose[1]`.
+    private func resolve(_ header: Substring, _ counts: inout [String: Int]) -> String {
+        let isList = header.hasPrefix("[[")
+        let inner = header.drop { $0 == "[" }.prefix { $0 != "]" }
+        let parts = inner.split(separator: ".").map { $0.filter { $0 != " " } }
+        var path = ""
+        for (index, part) in parts.enumerated() {
+            path += (path.isEmpty ? "" : ".") + part
+            if isList, index == parts.count - 1 {
+                let count = counts[path, default: -1] + 1
+                counts[path] = count
+                path += "[\(count)]"
+            } else if let count = counts[path] {
+                path += "[\(count)]"
+            }
+        }
+        return path
+    }
+}
