@@ -56,15 +56,15 @@ let package = Package(
             name: "AuthServer",
             dependencies: ["Wire", "Engine", "Store", "SMSText", "LibCrypto", "CLinuxShim", log, "TOMLKit"] + nio,
             exclude: ["ARCHITECTURE.md"], swiftSettings: settings),
-        .target(name: "Courier", dependencies: ["Wire", "AuthClient", "SMSText", "CLinuxShim", log], swiftSettings: settings),
+        .target(name: "Courier", dependencies: ["Wire", "SMSText", "CLinuxShim"], swiftSettings: settings),
         .target(
             name: "AuthClient", dependencies: ["Wire"] + nio, path: "clients/swift/Sources/AuthClient",
             swiftSettings: settings),
 
         // Thin executables.
-        .executableTarget(name: "otpd", dependencies: ["AuthServer", arguments], swiftSettings: settings),
+        .executableTarget(name: "otpd", dependencies: ["AuthServer", "LibCrypto", "Store", "CLinuxShim", log, arguments], swiftSettings: settings),
         .executableTarget(name: "otpctl", dependencies: ["AuthClient", "Wire", arguments], swiftSettings: settings),
-        .executableTarget(name: "otp-courier", dependencies: ["Courier", arguments], swiftSettings: settings),
+        .executableTarget(name: "otp-courier", dependencies: ["Courier", "CLinuxShim", arguments], swiftSettings: settings),
         .executableTarget(
             name: "otp-bench", dependencies: ["Wire", "CLinuxShim", arguments], path: "clients/bench",
             swiftSettings: settings),

@@ -19,6 +19,8 @@ final class Batch {
     let events: EventFeed
     var counters = Counters()
     var isDraining = false
+    /// The store is closed: the loop's last timers find nothing to do.
+    var isStopped = false
     var onDrain: () -> Void = {}
 
     private let loop: any EventLoop
@@ -59,6 +61,7 @@ final class Batch {
 
     private func turn() {
         turnIsScheduled = false
+        guard !isStopped else { return }
         // 1. What this turn works on; callbacks from here on belong to the next.
         let working = queue
         queue.removeAll(keepingCapacity: true)
@@ -100,6 +103,7 @@ final class Batch {
 
     /// The journal thread reports an overlapped sync.
     func syncEnded() {
+        guard !isStopped else { return }
         do { try store.finishCommit() } catch { endProcess("journal", "\(error)") }
         finished(context(clock.now()))
         // Writes that waited for the sync.
@@ -164,6 +168,7 @@ final class Batch {
 
     /// Every `Bounds.tickMs`: leases that are due, checkpoints by time.
     func tick() {
+        guard !isStopped else { return }
         let now = clock.now().engineMs
         if couriers.hasWork(now: now) { schedule() }
         do { try store.maintain(now: now) } catch { endProcess("storage", "\(error)") }

@@ -106,6 +106,7 @@ public final class Server {
         try loop.submit { box.value.sayGoodbye() }.wait()
         usleep(20_000)
         try loop.submit {
+            box.value.isStopped = true
             try box.value.store.close(now: box.value.clock.now().engineMs)
         }.wait()
         try group.syncShutdownGracefully()

@@ -30,6 +30,10 @@ uint64_t linux_monotonic_nanos(void);
 pid_t linux_spawn(char *const argv[], char *const environment[]);
 /// pthread_setname_np(3): up to 15 characters, seen in `top -H`.
 int linux_name_thread(pthread_t thread, const char *name);
+/// Blocks SIGTERM and SIGINT and returns a signalfd(2) that becomes readable when one comes.
+int linux_stop_signals(void);
+/// A connected, close-on-exec Unix stream socket.
+int linux_connect(const char *path);
 /// One message to systemd's notify socket ($NOTIFY_SOCKET); 0 when there is none.
 int linux_notify(const char *message);
 
