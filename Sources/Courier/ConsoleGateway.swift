@@ -9,14 +9,13 @@ public struct ConsoleGateway: Gateway {
 
     /// - Parameter write: gets whole boxes; standard output by default.
     public init(
-        allowPlaintext: Bool,
-        write: @escaping (String) -> Void = { text in
+        allowPlaintext: Bool, write: ((String) -> Void)? = nil
+    ) throws(CourierError) {
+        try PlaintextConsent.check(allowPlaintext, gateway: "console")
+        self.write = write ?? { text in
             print(text)
             fflush(nil)
         }
-    ) throws(CourierError) {
-        try PlaintextConsent.check(allowPlaintext, gateway: "console")
-        self.write = write
     }
 
     public mutating func submit(_ message: MessagePush, expiresAtWallMs: UInt64) -> ReportMessage.Outcome {

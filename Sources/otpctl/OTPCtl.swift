@@ -1,0 +1,179 @@
+import ArgumentParser
+import AuthClient
+import Foundation
+import Wire
+
+/// `otpctl`: otpd from a shell.
+@main
+struct OTPCtl: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "otpctl", abstract: "Ask otpd from a shell.",
+        discussion: """
+            Exit codes: 0 done; 2 wrong usage; 3 refused; 4 refused for now (limit, block, overload): wait and try again;
+            5 wrong code; 6 otpd can't be reached; 7 outcome unknown: repeat with the same --request-id.
+            """,
+        version: "otpctl 0.1",
+        subcommands: [
+            PingCommand.self, RequestCommand.self, ResendCommand.self, VerifyCommand.self, CancelCommand.self,
+            StatusCommand.self, QuotaCommand.self, GrantCommand.self, EventsCommand.self, StatsCommand.self,
+            DrainCommand.self,
+        ])
+}
+
+/// What every subcommand takes.
+struct Common: ParsableArguments {
+    @Option(help: "otpd's socket (default: $OTPD_SOCKET, ./.otpd-dev/otpd.sock, /run/otpd/otpd.sock).")
+    var socket: String?
+    @Option(help: "The tenant's number; 0 = the only one that you may use.")
+    var tenant: UInt32 = 0
+    @Flag(help: "One JSON object a line.")
+    var json = false
+    @Option(help: "Seconds for the whole command, retries included.")
+    var timeout = 5.0
+
+    var path: String {
+        if let socket { return socket }
+        if let path = ProcessInfo.processInfo.environment["OTPD_SOCKET"] { return path }
+        let dev = ".otpd-dev/otpd.sock"
+        return FileManager.default.fileExists(atPath: dev) ? dev : "/run/otpd/otpd.sock"
+    }
+
+    /// Connects, runs `body`, closes; turns errors into a sentence and an exit code.
+    func run(_ body: (AuthClient) async throws -> Void) async throws {
+        var options = ClientOptions()
+        options.tenant = tenant
+        options.deadline = .milliseconds(Int64(timeout * 1_000))
+        options.name = "otpctl 0.1"
+        let client = AuthClient(path: path, options: options)
+        do {
+            try await body(client)
+            await client.close()
+        } catch let error as ClientError {
+            await client.close()
+            throw report(error)
+        }
+    }
+
+    private func report(_ error: ClientError) -> ExitCode {
+        switch error {
+        case .refused(let refusal):
+            let status = refusal.status.map { String(describing: $0) } ?? "status\(refusal.statusCode)"
+            var fields: [(String, Field)] = [("refused", .text(status))]
+            if refusal.limitCode != 0 { fields.append(("limit", .text(refusal.limit?.name ?? "limit\(refusal.limitCode)"))) }
+            if refusal.retryAfterMs > 0 { fields.append(("retry_after_ms", .number(UInt64(refusal.retryAfterMs)))) }
+            if refusal.attemptsLeft != Refusal.noAttempts {
+                fields.append(("attempts_left", .number(UInt64(refusal.attemptsLeft))))
+            }
+            show(fields)
+            if refusal.status == .wrongCode { return ExitCode(5) }
+            return ExitCode(refusal.status?.isRetryable == true ? 4 : 3)
+        case .notConnected(let why):
+            complain("otpd can't be reached at \(path) (\(why)). Start it with `otpd --dev`, or name its socket with --socket.")
+            return ExitCode(6)
+        case .unknownOutcome(let why):
+            complain("the outcome is unknown (\(why)). Repeat the command with the same --request-id to learn it.")
+            return ExitCode(7)
+        case .goodbye, .protocolViolation, .closed:
+            complain("\(error)")
+            return ExitCode(6)
+        }
+    }
+
+    private func complain(_ text: String) {
+        FileHandle.standardError.write(Data("otpctl: \(text)\n".utf8))
+    }
+
+    /// Aligned lines, or one JSON object.
+    func show(_ fields: [(String, Field)]) {
+        if json {
+            let body = fields.map { "\(Field.text($0.0).json):\($0.1.json)" }.joined(separator: ",")
+            print("{\(body)}")
+        } else {
+            let width = fields.map(\.0.count).max() ?? 0
+            for (name, value) in fields {
+                print(name + ":" + String(repeating: " ", count: width - name.count + 1) + value.plain)
+            }
+        }
+        fflush(nil)
+    }
+}
+
+/// A value of output.
+enum Field {
+    case text(String)
+    case number(UInt64)
+
+    var plain: String {
+        switch self {
+        case .text(let text): text
+        case .number(let number): String(number)
+        }
+    }
+
+    var json: String {
+        switch self {
+        case .number(let number): return String(number)
+        case .text(let text):
+            var out = "\""
+            for scalar in text.unicodeScalars {
+                switch scalar {
+                case "\"": out += "\\\""
+                case "\\": out += "\\\\"
+                case "\n": out += "\\n"
+                case _ where scalar.value < 0x20:
+                    let hex = String(scalar.value, radix: 16)
+                    out += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+                case _: out.unicodeScalars.append(scalar)
+                }
+            }
+            return out + "\""
+        }
+    }
+}
+
+/// A browser session's digest, as text.
+struct SessionOption: ParsableArguments {
+    @Option(help: "The browser session's digest, 64 hexadecimal digits (default: a fixed one for trying out).")
+    var session: String?
+
+    func value() throws -> Bytes32 {
+        guard let session else {
+            return Bytes32(head: Bytes16(high: 0x6F74_7063_746C_2D64, low: 0x656D_6F), tail: .zero)
+        }
+        guard let value = Bytes32(hexadecimal: session) else {
+            throw ValidationError("--session takes 64 hexadecimal digits")
+        }
+        return value
+    }
+}
+
+/// A request id given by hand.
+struct RequestIDOption: ParsableArguments {
+    @Option(help: "The request id, 32 hexadecimal digits: repeats a command without acting twice.")
+    var requestId: String?
+
+    func value() throws -> Bytes16 {
+        guard let requestId else { return .zero }
+        return try identifier(requestId, "--request-id")
+    }
+}
+
+func identifier(_ text: String, _ name: String) throws -> Bytes16 {
+    guard let value = Bytes16(hexadecimal: text) else {
+        throw ValidationError("\(name) takes 32 hexadecimal digits, not `\(text)`")
+    }
+    return value
+}
+
+/// `login`, `payment` or a number.
+func purposeNumber(_ text: String) throws -> UInt16 {
+    switch text {
+    case "login": return 1
+    case "payment": return 2
+    case _:
+        guard let number = UInt16(text), number > 0 else {
+            throw ValidationError("--purpose takes login, payment or the number of a purpose, not `\(text)`")
+        }
+        return number
+    }
+}
