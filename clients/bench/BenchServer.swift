@@ -1,0 +1,104 @@
+import CLinuxShim
+import Glibc
+
+/// An otpd of our own: a temp folder, a configuration, a process.
+final class BenchServer {
+    let folder: String
+    let socket: String
+    private let program: String
+    private var pid: pid_t = 0
+
+    /// Makes the folder, key and data; starts nothing yet. `program`: the otpd beside this executable.
+    init(commit: String = "auto") throws {
+        var path = [CChar](repeating: 0, count: 4096)
+        let count = readlink("/proc/self/exe", &path, 4095)
+        let own = String(decoding: path.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        guard let slash = own.lastIndex(of: "/") else { throw BenchError("no /proc/self/exe") }
+        program = own[...slash] + "otpd"
+        var template = Array("\(BenchServer.temporaryFolder)/otp-bench-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw BenchError("mkdtemp: \(String(cString: strerror(errno)))") }
+        folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        socket = folder + "/s"
+        try write(
+            """
+            data = "\(folder)/data"
+            master_key = "\(folder)/master.key"
+            issuer = "bench"
+            commit = "\(commit)"
+            [[tenant]]
+            number = 1
+            name = "shop"
+            [[listener]]
+            path = "\(socket)"
+            mode = "0600"
+            [[peer]]
+            uid = \(geteuid())
+            tenant = 1
+            roles = ["verify", "redeem", "courier", "observer", "admin"]
+
+            """, to: folder + "/otpd.toml")
+        let made = spawn(["init", "--data", folder + "/data", "--master-key", folder + "/master.key"])
+        guard BenchServer.wait(made) == 0 else { throw BenchError("`otpd init` failed: is \(program) built?") }
+    }
+
+    private static var temporaryFolder: String {
+        guard let text = getenv("TMPDIR") else { return "/tmp" }
+        return String(cString: text)
+    }
+
+    private func write(_ text: String, to path: String) throws {
+        guard let file = fopen(path, "w") else { throw BenchError("\(path): \(String(cString: strerror(errno)))") }
+        fputs(text, file)
+        fclose(file)
+    }
+
+    private func spawn(_ arguments: [String]) -> pid_t { spawn(program, arguments) }
+
+    private func spawn(_ program: String, _ arguments: [String]) -> pid_t {
+        var argv: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
+        argv.append(nil)
+        defer { for argument in argv { free(argument) } }
+        var environment: [UnsafeMutablePointer<CChar>?] = [strdup("SWIFT_BACKTRACE=enable=no"), nil]
+        defer { free(environment[0]) }
+        return linux_spawn(&argv, &environment)
+    }
+
+    private static func wait(_ pid: pid_t) -> Int32 {
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        return status
+    }
+
+    /// Starts otpd; returns once it accepts connections.
+    func start() throws {
+        pid = spawn(["--config", folder + "/otpd.toml"])
+        let end = linux_monotonic_nanos() + 20_000_000_000
+        while linux_monotonic_nanos() < end {
+            let fd = linux_connect(socket)
+            if fd >= 0 {
+                close(fd)
+                return
+            }
+            usleep(500)
+        }
+        throw BenchError("otpd didn't listen within 20 s")
+    }
+
+    /// kill -9, and the process is gone when it returns.
+    func kill9() {
+        kill(pid, SIGKILL)
+        _ = BenchServer.wait(pid)
+    }
+
+    /// SIGTERM; returns the milliseconds until the exit, which must be 0.
+    func stop() throws -> UInt64 {
+        let start = linux_monotonic_nanos()
+        kill(pid, SIGTERM)
+        let status = BenchServer.wait(pid)
+        guard status == 0 else { throw BenchError("otpd ended with wait status \(status) after SIGTERM") }
+        return (linux_monotonic_nanos() - start) / 1_000_000
+    }
+
+    /// Removes the folder.
+    func remove() { _ = BenchServer.wait(spawn("/bin/rm", ["-rf", folder])) }
+}
