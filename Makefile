@@ -1,0 +1,47 @@
+# Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
+.PHONY: help setup build release demo test run bench race crash clean
+SWIFT ?= swift
+DEBUG := .build/debug
+RELEASE := .build/release
+
+help:
+	@echo "make demo    install what is missing, build, run the main job on real input"
+	@echo "make test    install what is missing, build, run all fast tests"
+	@echo "make run     a development server in the foreground (Ctrl-C stops it)"
+	@echo "make bench   request+verify cycles a second at 1, 16 and 64 clients, release build"
+	@echo "make race    64 clients race the right code on each of 1,000 challenges"
+	@echo "make crash   kill -9 fifty times under load; every acknowledgement must survive"
+
+setup:
+	@sh scripts/setup.sh
+
+build: setup
+	$(SWIFT) build
+
+release: setup
+	$(SWIFT) build -c release
+
+demo: build
+	@bash scripts/demo.sh $(DEBUG)
+
+test: build
+	$(SWIFT) test
+	python3 -m unittest discover -s clients/python -p 'test_*.py'
+	$(DEBUG)/otp-bench race --challenges 50
+	$(DEBUG)/otp-bench crash --kills 3
+	$(DEBUG)/otp-bench crash --kills 2 --commit overlapped
+
+run: build
+	@exec $(DEBUG)/otpd --dev
+
+bench: release
+	$(RELEASE)/otp-bench cycle
+
+race: release
+	$(RELEASE)/otp-bench race --challenges 1000 --clients 64
+
+crash: release
+	$(RELEASE)/otp-bench crash --kills 50
+
+clean:
+	rm -rf .build .otpd-dev
