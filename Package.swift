@@ -47,11 +47,11 @@ let package = Package(
         .target(name: "CLinuxShim"),
 
         // The core, leaves first.
-        .target(name: "Wire", swiftSettings: settings),
+        .target(name: "Wire", exclude: ["PROTOCOL.md"], swiftSettings: settings),
         .target(name: "LibCrypto", dependencies: ["COpenSSL", "CLinuxShim"], swiftSettings: settings),
         .target(name: "SMSText", swiftSettings: safeSettings),
         .target(name: "Engine", dependencies: ["Wire", "LibCrypto"], swiftSettings: settings),
-        .target(name: "Store", dependencies: ["CLMDB", "LibCrypto", "CLinuxShim"], swiftSettings: settings),
+        .target(name: "Store", dependencies: ["CLMDB", "LibCrypto", "CLinuxShim"], exclude: ["SCHEMA.md"], swiftSettings: settings),
         .target(
             name: "AuthServer",
             dependencies: ["Wire", "Engine", "Store", "SMSText", "LibCrypto", "CLinuxShim", log, "TOMLKit"] + nio,

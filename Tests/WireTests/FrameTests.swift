@@ -43,7 +43,8 @@ import Wire
         let whole = try Self.bytes(Self.request)
         for cut in 0..<whole.count {
             let prefix = Array(whole.prefix(cut))
-            try prefix.withUnsafeBytes { raw in #expect(try Frame.next(in: raw) == nil ? true : false) }
+            let isWhole = try prefix.withUnsafeBytes { try Frame.next(in: $0) != nil }
+            #expect(!isWhole, "cut at \(cut)")
         }
     }
 
