@@ -197,7 +197,7 @@ extension Goodbye {
         case .badFlags(let flags): self.init(.badFlags, "flags 0x\(String(flags, radix: 16)) in a request")
         case .truncatedBody: self.init(.badBody, "the body ends inside a field")
         case .badBody: self.init(.badBody, "a length or the order of tags in the body is impossible")
-        case .unsupportedField(let tag): self.init(.badBody, "unknown critical field \(tag & 0x7F) in Hello")
+        case .unsupportedField(let tag): self.init(.badBody, "Hello's field \(tag & 0x7F) is unknown and critical, or of an impossible length")
         }
     }
 }
