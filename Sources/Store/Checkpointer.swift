@@ -91,12 +91,9 @@ final class Checkpointer {
         return code
     }
 
-    /// Every transaction carries its own id: a torn meta page that brings back an old tree is seen at the next start.
+    /// Every transaction carries its own id, which the next start compares.
     private func commit(_ transaction: OpaquePointer) -> Int32? {
-        let id = UInt64(mdb_txn_id(transaction)).bigEndian
-        let code = withUnsafeBytes(of: id) { value in
-            "txn".withMeta { LMDBEnvironment.put(transaction, environment.meta, $0, value) }
-        }
+        let code = environment.putTransactionID(transaction)
         if code != 0 { return abort(transaction, code) }
         let result = mdb_txn_commit(transaction)
         return result == 0 ? nil : result
