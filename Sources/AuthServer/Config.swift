@@ -16,8 +16,12 @@ public enum Config {
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: 1 << 20)
         let count = fread(&bytes, 1, bytes.count, file)
+        guard ferror(file) == 0 else { throw ConfigError(description: "\(path): \(String(cString: strerror(errno)))") }
         guard count < bytes.count else { throw ConfigError(description: "\(path): larger than 1 MiB") }
-        return try parse(String(decoding: bytes.prefix(count), as: UTF8.self), name: path)
+        guard let text = String(validating: bytes.prefix(count), as: UTF8.self) else {
+            throw ConfigError(description: "\(path): is not UTF-8 text")
+        }
+        return try parse(text, name: path)
     }
 
     /// The same from text.
@@ -26,7 +30,8 @@ public enum Config {
         do { table = try TOMLTable(string: text) } catch let error as TOMLParseError {
             throw ConfigError(description: "\(name):\(error.source.begin.line): \(error.description)")
         } catch { throw ConfigError(description: "\(name): \(error)") }
-        let file = ConfigFile(name: name, lines: text.split(separator: "\n", omittingEmptySubsequences: false))
+        let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
+        let file = ConfigFile(name: name, lines: lines)
         let root = ConfigReader(table, path: "", file: file)
         let data = try root.required("data")
         let key = try root.required("master_key")

@@ -129,6 +129,7 @@ final class Connection: ChannelInboundHandler {
     func close(_ goodbye: Goodbye) {
         guard !isClosing, let context else { return }
         isClosing = true
+        _ = context.channel.setOption(.autoRead, value: false)
         deadline?.cancel()
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         deadline = context.eventLoop.scheduleTask(in: .seconds(Bounds.goodbyeSeconds)) {

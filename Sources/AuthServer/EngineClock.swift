@@ -74,8 +74,10 @@ final class EngineClock {
         }
         let ahead = wall > last.engineMs ? (wall - last.engineMs) / 86_400_000 : 0
         if ahead > maxAheadDays, !acceptClock { throw .wallClockAhead(days: ahead) }
-        engineMs = max(wall, last.engineMs)
-        voidBefore = wall + 2_000 < last.engineMs ? engineMs : 0
+        let isVoid = wall + 2_000 < last.engineMs
+        // Later than the last record by a millisecond: what that one opened is void too.
+        engineMs = isVoid ? last.engineMs + 1 : max(wall, last.engineMs)
+        voidBefore = isVoid ? engineMs : 0
     }
 
     /// Now; each call is at or after the one before.

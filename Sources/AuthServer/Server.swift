@@ -58,7 +58,8 @@ public final class Server {
         options.overlayBytes = settings.overlayBytes
         options.overlayRecords = settings.overlayRecords
         let store = try Store(opening: options, master: master)
-        let clock = try EngineClock(last: store.recovery.lastClock, acceptClock: settings.acceptClock)
+        let clock = try EngineClock(
+            last: store.recovery.lastClock, acceptClock: settings.acceptClock, source: settings.clockSource())
         let engine = Engine(tenants: settings.tenants, keys: EngineKeys(master: master))
         let loop = group.next()
         let box = Handoff(value: (store, clock, engine, settings))
@@ -71,7 +72,13 @@ public final class Server {
             return Handoff(value: batch)
         }.wait().value
         served = (batch, store)
-        for rule in settings.listeners { listeners.append(try Listener.start(rule, batch: batch, group: group)) }
+        do {
+            for rule in settings.listeners { listeners.append(try Listener.start(rule, batch: batch, group: group)) }
+        } catch {
+            // The sockets that were made go, the store is closed: as if it had never started.
+            try stop()
+            throw error
+        }
         let millis = (linux_monotonic_nanos() - started) / 1_000_000
         log.info(
             "ready",
@@ -101,7 +108,8 @@ public final class Server {
 
     /// Stop accepting, answer what is in flight, say goodbye, checkpoint: within 2 s.
     func stop() throws {
-        guard let (batch, _) = served else { return }
+        guard let (batch, store) = served else { return }
+        served = nil
         for listener in listeners { listener.stop() }
         let box = Handoff(value: batch)
         let loop = group.next()
@@ -118,6 +126,9 @@ public final class Server {
             try box.value.store.close(now: box.value.clock.now().engineMs)
         }.wait()
         try group.syncShutdownGracefully()
+        // They hold the batch, which holds the store.
+        store.onSynced = nil
+        store.onCheckpointDone = nil
         log.info("stopped")
     }
 }

@@ -23,6 +23,8 @@ public struct ServerSettings: Sendable {
     var segmentBytes = 32 << 20
     var overlayBytes = 48 << 20
     var overlayRecords = 131_072
+    /// Where the clocks come from.
+    var clockSource: @Sendable () -> ClockSource = { .system }
     /// Name and version, as Hello tells it.
     public let version = "otpd 0.1"
 

@@ -79,7 +79,7 @@ import Wire
         Mistake("issuer =", "commit = \"inlin\"\nissuer =", "otpd.toml:3: commit:", "did you mean `inline`?"),
         Mistake("issuer =", "commit = \"sometimes\"\nissuer =", "otpd.toml:3: commit:", "known are: auto, inline, overlapped"),
         Mistake("issuer =", "zzzzzzzz = 1\nissuer =", "otpd.toml:3: zzzzzzzz:", "known are:"),
-        Mistake("issuer =", "issuer", "otpd.toml:3:", ""),
+        Mistake("issuer =", "issuer", "otpd.toml:3:", "expected '='"),
         Mistake("unverified_per_hour", "unverifed_per_hour", "otpd.toml:8: tenant[0].limits.unverifed_per_hour:", "`unverified_per_hour`"),
         Mistake("unverified_per_hour = 4", "unverified_per_hour = 51", "otpd.toml:8: tenant[0].limits.unverified_per_hour:", "1 to 50"),
         Mistake("unverified_per_hour = 4", "mode = \"shadw\"", "otpd.toml:8: tenant[0].limits.mode:", "`shadow`"),
@@ -150,9 +150,15 @@ import Wire
         }
     }
 
+    @Test func linesAreCountedInFilesFromOtherEditors() throws {
+        let text = Self.good.replacingOccurrences(of: "uid = 33", with: "uid = 65534")
+        let error = try failure(text.replacingOccurrences(of: "\n", with: "\r\n"))
+        #expect(error.hasPrefix("otpd.toml:25: peer[0].uid:"), "\(error)")
+    }
+
     @Test func filesThatCantBeRead() throws {
         let folder = try TemporaryFolder()
-        for (path, hint) in [(folder.path + "/none.toml", "No such file"), (folder.path, "")] {
+        for (path, hint) in [(folder.path + "/none.toml", "No such file"), (folder.path, "Is a directory")] {
             do throws(ConfigError) {
                 _ = try Config.load(path)
                 Issue.record("\(path) was taken")
@@ -163,6 +169,9 @@ import Wire
         }
         let large = try folder.write(String(repeating: "#", count: 1 << 20), to: "large.toml")
         #expect(throws: ConfigError(description: "\(large): larger than 1 MiB")) { try Config.load(large) }
+        let latin = folder.path + "/latin.toml"
+        try Data([0x23, 0xE9]).write(to: URL(fileURLWithPath: latin))
+        #expect(throws: ConfigError(description: "\(latin): is not UTF-8 text")) { try Config.load(latin) }
         let good = try folder.write(Self.good, to: "good.toml")
         #expect(try Config.load(good).tenants.count == 2)
     }

@@ -145,7 +145,7 @@ final class RawPeer {
     /// The reply with this correlation id; pushes before it are dropped.
     func reply(to correlation: UInt32) throws -> Received {
         while let frame = try next() {
-            if frame.opcode == Opcode.goodbye.rawValue {
+            if frame.flags == .push, frame.opcode == Opcode.goodbye.rawValue {
                 throw TestError("goodbye: \(try frame.decode(Goodbye.self).text.text)")
             }
             if frame.flags == .reply, frame.correlation == correlation { return frame }

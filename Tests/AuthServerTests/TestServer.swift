@@ -22,7 +22,9 @@ final class TestServer {
     /// Tenant 1, role `verify` only.
     var verifySocket: String { folder.path + "/v.sock" }
 
-    init(_ adjust: (inout ServerSettings) -> Void = { _ in }) throws {
+    init(
+        _ adjust: (inout ServerSettings) -> Void = { _ in }, onDrain: @escaping @Sendable () -> Void = {}
+    ) throws {
         folder = try TemporaryFolder()
         let (data, key) = (folder.path + "/data", folder.path + "/master.key")
         _ = try MasterKey.create(at: key)
@@ -47,7 +49,7 @@ final class TestServer {
         adjust(&settings)
         self.settings = settings
         server = TestServer.server(settings)
-        try server.start(onDrain: {})
+        try server.start(onDrain: onDrain)
         isRunning = true
     }
 
