@@ -29,6 +29,8 @@ final class Batch {
     var holding: [Connection] = []
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
     private var turnIsScheduled = false
+    /// Requests that this turn has decided.
+    private var decidedInTurn = 0
     private var entropy = EntropyBlock()
 
     init(engine: Engine, store: Store, clock: EngineClock, settings: ServerSettings, loop: any EventLoop) throws {
@@ -70,6 +72,7 @@ final class Batch {
         let context = context(stamp)
         var state = StoreState(store: store, now: context.now)
         entropy.renew()
+        decidedInTurn = 0
         if !store.isCommitting { engine.beginBatch() }
         // 3. Decide, in order of arrival; replies are encoded into the connections, held or ready.
         for connection in working {
@@ -113,8 +116,8 @@ final class Batch {
 
     private func context(_ stamp: StoreClock) -> BatchContext {
         BatchContext(
-            now: stamp.engineMs, wall: stamp.wallMs, epoch: store.epoch, voidBefore: clock.voidBefore,
-            sequence: store.nextSequence)
+            now: stamp.engineMs, wall: stamp.wallMs, epoch: store.epoch,
+            voidBefore: max(clock.voidBefore, events.clockSteppedMs), sequence: store.nextSequence)
     }
 
     // MARK: one connection's part of a turn
@@ -123,7 +126,7 @@ final class Batch {
     private func decide(_ connection: Connection, _ context: BatchContext, _ state: inout StoreState) {
         var decided = 0
         while !connection.isClosing, connection.isWritable, connection.input.readableBytes > 0 {
-            if decided == Bounds.maxInFlight { return enqueue(connection) }
+            if decided == Bounds.maxInFlight || decidedInTurn == Bounds.maxBatch { return enqueue(connection) }
             var consumed = 0
             connection.input.withUnsafeReadableBytes { bytes in
                 consumed = step(connection, bytes, context, &state)
@@ -131,6 +134,7 @@ final class Batch {
             guard consumed > 0 else { break }
             connection.input.moveReaderIndex(forwardBy: consumed)
             decided += 1
+            decidedInTurn += 1
         }
         connection.input.discardReadBytes()
         events.pump(connection, store, now: context.now)
@@ -174,14 +178,17 @@ final class Batch {
         do { try store.maintain(now: now) } catch { endProcess("storage", "\(error)") }
     }
 
-    /// An event of the server itself, in a commit of its own.
-    func note(_ kind: EventPush.Kind) {
+    /// Nothing waits: no turn, no sync, no held reply.
+    var isIdle: Bool { queue.isEmpty && !turnIsScheduled && !store.isCommitting && holding.isEmpty }
+
+    /// Events of the server itself, in a commit of their own.
+    func note(_ kinds: [EventPush.Kind]) {
         guard !store.isCommitting else { return }
         let stamp = clock.now()
         let context = context(stamp)
         var state = StoreState(store: store, now: context.now)
         engine.beginBatch()
-        engine.note(kind, context: context, state: &state)
+        for kind in kinds { engine.note(kind, context: context, state: &state) }
         do {
             if try store.commit(clock: stamp) == .synced { finished(context) }
         } catch { endProcess("journal", "\(error)") }

@@ -10,6 +10,8 @@ enum Bounds {
     static let maxOutputBytes = 64 << 10
     /// Seconds until Hello must have come.
     static let helloSeconds: Int64 = 2
+    /// Seconds that a peer has to read its Goodbye.
+    static let goodbyeSeconds: Int64 = 2
     /// Bytes of one read: the buffers are fixed, partial frames are copied.
     static let readBytes = 8 << 10
     /// Connections in all; each costs up to 200 KiB at worst.
