@@ -29,6 +29,10 @@ final class Batch {
     var holding: [Connection] = []
     private(set) var connections: [ObjectIdentifier: Connection] = [:]
     private var turnIsScheduled = false
+    /// Engine milliseconds since when writes wait for a checkpoint to make room; 0 = they don't.
+    private var stalledSince: UInt64 = 0
+    /// A timer will look at the waiting frames again.
+    private var looksAgain = false
     /// Requests that this turn has decided.
     private var decidedInTurn = 0
     private var entropy = EntropyBlock()
@@ -73,6 +77,7 @@ final class Batch {
         var state = StoreState(store: store, now: context.now)
         entropy.renew()
         decidedInTurn = 0
+        if store.canAccept { stalledSince = 0 }
         if !store.isCommitting { engine.beginBatch() }
         // 3. Decide, in order of arrival; replies are encoded into the connections, held or ready.
         for connection in working {
@@ -110,7 +115,7 @@ final class Batch {
         do { try store.finishCommit() } catch { endProcess("journal", "\(error)") }
         finished(context(clock.now()))
         // Writes that waited for the sync.
-        for connection in connections.values where connection.input.readableBytes > 0 { enqueue(connection) }
+        enqueueWaiting()
         schedule()
     }
 
@@ -174,8 +179,35 @@ final class Batch {
     func tick() {
         guard !isStopped else { return }
         let now = clock.now().engineMs
-        if couriers.hasWork(now: now) { schedule() }
         do { try store.maintain(now: now) } catch { endProcess("storage", "\(error)") }
+        if couriers.hasWork(now: now) { schedule() }
+    }
+
+    /// Frames that were left undecided are looked at again.
+    private func enqueueWaiting() {
+        for connection in connections.values where connection.input.readableBytes > 0 { enqueue(connection) }
+    }
+
+    /// A full batch: the next turn takes the request. A full overlay: admission slows to the checkpoint's speed, for a while.
+    func waitsForRoom(_ connection: Connection, _ now: UInt64) -> Bool {
+        if !store.batchIsEmpty {
+            enqueue(connection)
+            return true
+        }
+        guard store.makesRoom else { return false }
+        if stalledSince == 0 {
+            stalledSince = now
+            counters.stalls += 1
+        }
+        guard now < stalledSince + Bounds.stallMs else { return false }
+        guard !looksAgain else { return true }
+        looksAgain = true
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        loop.scheduleTask(in: .milliseconds(1)) {
+            bound.value.looksAgain = false
+            bound.value.enqueueWaiting()
+        }
+        return true
     }
 
     /// Nothing waits: no turn, no sync, no held reply.

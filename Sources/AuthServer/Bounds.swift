@@ -20,6 +20,8 @@ enum Bounds {
     static let maxBatch = 1_024
     /// Messages waiting for a courier; beyond it new challenges are refused as `overloaded`.
     static let maxDueMessages = 100_000
+    /// Milliseconds that writes wait for a checkpoint to make room, before they are `overloaded`: less than clients wait.
+    static let stallMs: UInt64 = 1_000
     /// Events of one page for a subscriber that is behind.
     static let eventPage = 64
     /// Milliseconds that a lease lasts by default, and at most.

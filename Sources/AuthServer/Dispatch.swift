@@ -91,11 +91,7 @@ extension Batch {
         let isWrite = request.isWrite
         if isWrite {
             if store.isCommitting { return false }
-            if !store.canAccept, !store.batchIsEmpty {
-                // The batch is full: the next one takes it.
-                enqueue(connection)
-                return false
-            }
+            if !store.canAccept, waitsForRoom(connection, context.now) { return false }
             if isDraining {
                 refuse(.draining, frame, connection, retryAfterMs: 1_000)
                 return true

@@ -36,6 +36,20 @@ import Wire
         #expect(batches >= 300 / UInt64(Bounds.maxInFlight), "no batch has more than the cap of one connection")
     }
 
+    /// The overlay holds a few dozen requests, and checkpoints take longer than requests: writes wait, none is refused.
+    @Test func admissionSlowsToTheCheckpointsSpeed() throws {
+        let server = try TestServer { settings in settings.overlayRecords = 256 }
+        let peer = try server.peer()
+        for round in 0..<10 {
+            let all = requests(peer, 100, from: round * 100)
+            for request in all { try peer.send(request) }
+            for _ in all { #expect(try #require(try peer.next()).status == .done) }
+        }
+        #expect(try server.statistic("overloaded_total") == 0)
+        #expect(try server.statistic("stalls_total") > 0, "the overlay was full at least once")
+        #expect(try server.statistic("checkpoints_total") > 10)
+    }
+
     @Test func aPeerThatPipelinesAndLeavesHarmsNobody() throws {
         let server = try TestServer()
         let other = try server.peer()
