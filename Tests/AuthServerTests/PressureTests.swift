@@ -81,6 +81,25 @@ import Wire
         #expect(done == 400)
     }
 
+    /// More than one journal record holds, all at once: the next batch takes the rest, and nobody is refused.
+    @Test(arguments: [CommitMode.inline, .overlapped]) func aFullBatchIsNotOverload(_ mode: CommitMode) throws {
+        let server = try TestServer {
+            $0.commit = mode
+            $0.overlayRecords = 65_536
+            $0.overlayBytes = 32 << 20
+        }
+        let peers = try (0..<32).map { _ in try server.peer() }
+        for (index, peer) in peers.enumerated() {
+            var bytes: [UInt8] = []
+            for request in requests(peer, Bounds.maxInFlight, from: 1_000 * index) { bytes += try peer.frame(request) }
+            peer.send(bytes)
+        }
+        for peer in peers {
+            for _ in 0..<Bounds.maxInFlight { #expect(try peer.next()?.status == .done) }
+        }
+        #expect(try server.statistic("overloaded_total") == 0)
+    }
+
     @Test func inputWithoutReadingRepliesIsCutOff() throws {
         let server = try TestServer()
         let other = try server.peer()
