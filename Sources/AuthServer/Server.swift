@@ -12,7 +12,7 @@ import Wire
 public final class Server {
     private let settings: ServerSettings
     private let log: Logger
-    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private var served: (batch: Batch, store: Store)?
     private var listeners: [Listener] = []
 
