@@ -2,6 +2,7 @@ import Dispatch
 import Engine
 import Foundation
 import Glibc
+import NIOCore
 import NIOPosix
 import Store
 import Testing
