@@ -12,7 +12,7 @@ import Wire
 public final class Server {
     private let settings: ServerSettings
     private let log: Logger
-    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private var served: (batch: Batch, store: Store)?
     private var listeners: [Listener] = []
 
@@ -113,11 +113,15 @@ public final class Server {
         for listener in listeners { listener.stop() }
         let box = Handoff(value: batch)
         let loop = group.next()
-        // Two turns: one decides what has arrived, one sends it.
-        for _ in 0..<2 { try loop.submit { box.value.schedule() }.wait() }
+        // What has arrived is read, decided and answered: the loop looks at its sockets before each of these questions, and
+        // has found nothing three times.
         let deadline = linux_monotonic_nanos() + 1_000_000_000
-        while try !loop.submit({ box.value.isIdle }).wait(), linux_monotonic_nanos() < deadline {
+        var (quiet, seen) = (0, UInt64.max)
+        while quiet < 3, linux_monotonic_nanos() < deadline {
             usleep(1_000)
+            let (isIdle, requests) = try loop.submit { (box.value.isIdle, box.value.counters.requests) }.wait()
+            quiet = isIdle && requests == seen ? quiet + 1 : 0
+            seen = requests
         }
         try loop.submit { box.value.sayGoodbye() }.wait()
         usleep(20_000)

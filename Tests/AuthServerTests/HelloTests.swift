@@ -31,9 +31,8 @@ import Wire
         let peer = try RawPeer(path ?? server.socket)
         var hello = Hello()
         change(&hello)
-        try peer.send(hello)
         // A request right behind it isn't decided when Hello fails.
-        try peer.send(Ping())
+        peer.send(try peer.frame(hello) + peer.frame(Ping()))
         let end = try peer.goodbye()
         #expect(end.replies.isEmpty)
         return end.reason

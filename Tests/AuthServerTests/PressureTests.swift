@@ -1,6 +1,9 @@
+import Dispatch
 import Engine
 import Foundation
 import Glibc
+import NIOCore
+import NIOPosix
 import Store
 import Testing
 import Wire
@@ -93,6 +96,36 @@ import Wire
         var done = 0
         for _ in 0..<400 where try peer.next()?.status == .done { done += 1 }
         #expect(done == 400)
+    }
+
+    /// More than one journal record holds, all at once: the next batch takes the rest, and nobody is refused.
+    @Test(arguments: [CommitMode.inline, .overlapped]) func aFullBatchIsNotOverload(_ mode: CommitMode) throws {
+        let server = try TestServer {
+            $0.commit = mode
+            $0.overlayRecords = 65_536
+            $0.overlayBytes = 32 << 20
+        }
+        let peers = try (0..<32).map { _ in try server.peer() }
+        // All of it is there when the loop looks.
+        let (isSent, isBusy) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        server.server.group.next().execute {
+            isBusy.signal()
+            isSent.wait()
+        }
+        isBusy.wait()
+        for (index, peer) in peers.enumerated() {
+            var bytes: [UInt8] = []
+            for request in requests(peer, Bounds.maxInFlight, from: 1_000 * index) { bytes += try peer.frame(request) }
+            peer.send(bytes)
+        }
+        isSent.signal()
+        for peer in peers {
+            for _ in 0..<Bounds.maxInFlight { #expect(try peer.next()?.status == .done) }
+        }
+        #expect(try server.statistic("overloaded_total") == 0)
+        let made = UInt64(peers.count * Bounds.maxInFlight)
+        #expect(try server.statistic("challenges_created_total") == made)
+        #expect(try server.statistic("batches_total") < made / 64, "they did come together")
     }
 
     @Test func inputWithoutReadingRepliesIsCutOff() throws {
