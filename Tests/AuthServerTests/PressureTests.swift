@@ -91,7 +91,7 @@ import Wire
             $0.overlayRecords = 65_536
             $0.overlayBytes = 32 << 20
         }
-        let peers = try (0..<32).map { _ in try server.peer() }
+        let peers = try (0..<48).map { _ in try server.peer() }
         // All of it is there when the loop looks.
         let (isSent, isBusy) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         server.server.group.next().execute {
@@ -101,7 +101,14 @@ import Wire
         isBusy.wait()
         for (index, peer) in peers.enumerated() {
             var bytes: [UInt8] = []
-            for request in requests(peer, Bounds.maxInFlight, from: 1_000 * index) { bytes += try peer.frame(request) }
+            for (number, request) in requests(peer, Bounds.maxInFlight, from: 1_000 * index).enumerated() {
+                // Long ones: taken as one batch, their records would be more than a journal record holds.
+                var request = request
+                let name = "\(index)-\(number)-"
+                request.account = AccountBytes(name + String(repeating: "a", count: 128 - name.utf8.count))
+                request.webHost = InlineBytes(String(repeating: "w", count: 60))
+                bytes += try peer.frame(request)
+            }
             peer.send(bytes)
         }
         isSent.signal()
