@@ -36,7 +36,8 @@ import Wire
         }
         #expect(try server.statistic("challenges_created_total") == 300)
         let batches = try server.statistic("batches_total")
-        #expect(batches >= 300 / UInt64(Bounds.maxInFlight), "no batch has more than the cap of one connection")
+        #expect(
+            batches >= 300 / UInt64(Bounds.maxInFlight), "no batch has more than the cap of one connection")
     }
 
     @Test func aPeerThatPipelinesAndLeavesHarmsNobody() throws {
@@ -85,7 +86,8 @@ import Wire
     }
 
     /// More than one journal record holds, all at once: the next batch takes the rest, and nobody is refused.
-    @Test(arguments: [CommitMode.inline, .overlapped]) func aFullBatchIsNotOverload(_ mode: CommitMode) throws {
+    @Test(arguments: [CommitMode.inline, .overlapped]) func aFullBatchIsNotOverload(_ mode: CommitMode) throws
+    {
         let server = try TestServer {
             $0.commit = mode
             $0.overlayRecords = 65_536
@@ -130,7 +132,9 @@ import Wire
         let flood = Array(repeatElement(frame, count: 40_000).joined())
         let taken = peer.send(flood, seconds: 5)
         #expect(taken < flood.count, "the server reads no more: \(taken) of \(flood.count) bytes")
-        #expect(try eventually { try server.statistic("connections") == 2 }, "cut off, though it doesn't read its Goodbye")
+        #expect(
+            try eventually { try server.statistic("connections") == 2 },
+            "cut off, though it doesn't read its Goodbye")
         #expect(try other.exchange(other.requestCode()).status == .done)
         // Whole replies, then the reason if the kernel still had room for it.
         var replies = 0
