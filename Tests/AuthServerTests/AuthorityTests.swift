@@ -12,7 +12,8 @@ import Wire
     ]
 
     private func decide(
-        uid: UInt32, tenant: UInt32 = 0, roles: Roles = Roles(), tenants: [UInt32] = [1], listener: Roles = .all,
+        uid: UInt32, tenant: UInt32 = 0, roles: Roles = Roles(), tenants: [UInt32] = [1],
+        listener: Roles = .all,
         peers: [PeerRule] = peers
     ) -> Authority? {
         var hello = Hello()
@@ -40,13 +41,17 @@ import Wire
     }
 
     @Test func theOverflowUidIsNobody() {
-        let open = [PeerRule(uid: nil, tenant: 1, roles: .all), PeerRule(uid: 65_534, tenant: 1, roles: .all)]
+        let open = [
+            PeerRule(uid: nil, tenant: 1, roles: .all), PeerRule(uid: 65_534, tenant: 1, roles: .all),
+        ]
         #expect(decide(uid: 65_534, peers: open) == nil)
         #expect(decide(uid: 12, peers: [open[0]])?.uid == 12)
     }
 
     @Test func aNamedUidIsNotAnybody() {
-        let rules = [PeerRule(uid: nil, tenant: 1, roles: .all), PeerRule(uid: 33, tenant: 1, roles: Roles(.verify))]
+        let rules = [
+            PeerRule(uid: nil, tenant: 1, roles: .all), PeerRule(uid: 33, tenant: 1, roles: Roles(.verify)),
+        ]
         #expect(decide(uid: 33, peers: rules)?.roles == Roles(.verify))
         #expect(decide(uid: 34, peers: rules)?.roles == .all)
     }

@@ -6,15 +6,18 @@ import Wire
 /// Phones, accounts, codes, purposes, challenges and request ids of wrong form: refused with a reason, nothing lost.
 @Suite struct BadFieldTests {
     private func status(_ peer: RawPeer, account: [UInt8], phone: [UInt8]) throws -> Status? {
-        var frame = RawFrame(.requestCode, body: requestCodeBody(id: peer.requestID(), account: account, phone: phone))
+        var frame = RawFrame(
+            .requestCode, body: requestCodeBody(id: peer.requestID(), account: account, phone: phone))
         frame.correlation = .random(in: 1_000...2_000)
         peer.send(frame.bytes)
         return try peer.reply(to: frame.correlation).status
     }
 
     static let phones = [
-        "", "+", "33612345678", "0033612345678", "0612345678", "+0612345678", "+336 12 34 56 78", " +33612345678",
-        "+33612345678 ", "+33612345678\n", "+33-612345678", "+33(0)612345", "+3361234567a", "++33612345678", "+123456",
+        "", "+", "33612345678", "0033612345678", "0612345678", "+0612345678", "+336 12 34 56 78",
+        " +33612345678",
+        "+33612345678 ", "+33612345678\n", "+33-612345678", "+33(0)612345", "+3361234567a", "++33612345678",
+        "+123456",
         "+1234567890123456", "+33６１２３４５", "+3361234567٣", "＋33612345678", "+33612345678\0", "tel:+33612345",
         String(repeating: "1", count: 255),
     ]
@@ -23,11 +26,14 @@ import Wire
         let server = try TestServer()
         let peer = try server.peer()
         for phone in Self.phones {
-            #expect(try status(peer, account: Array("alice".utf8), phone: Array(phone.utf8)) == .invalidPhone, "\(phone)")
+            #expect(
+                try status(peer, account: Array("alice".utf8), phone: Array(phone.utf8)) == .invalidPhone,
+                "\(phone)")
         }
         #expect(try server.statistic("challenges_created_total") == 0)
         for phone in ["+1234567", "+123456789012345"] {
-            #expect(try status(peer, account: Array(phone.utf8), phone: Array(phone.utf8)) == .done, "\(phone)")
+            #expect(
+                try status(peer, account: Array(phone.utf8), phone: Array(phone.utf8)) == .done, "\(phone)")
         }
     }
 
@@ -36,7 +42,9 @@ import Wire
         let peer = try server.peer()
         let phone = Array("+33612345678".utf8)
         for count in [0, 129, 255] {
-            #expect(try status(peer, account: [UInt8](repeating: 0x61, count: count), phone: phone) == .invalidAccount)
+            #expect(
+                try status(peer, account: [UInt8](repeating: 0x61, count: count), phone: phone)
+                    == .invalidAccount)
         }
         #expect(try status(peer, account: [], phone: []) == .invalidAccount, "the first in Status order")
         #expect(try status(peer, account: [0], phone: phone) == .done, "opaque bytes")
@@ -52,7 +60,8 @@ import Wire
         let right = code(in: try peer.nextMessage())
         let digits = right.text
         for wrong in [
-            "", "1", "12345", digits + "0", "12345a", " " + digits, digits.dropLast() + "\n", "１２３４５６", "+" + digits.dropLast(),
+            "", "1", "12345", digits + "0", "12345a", " " + digits, digits.dropLast() + "\n", "１２３４５６",
+            "+" + digits.dropLast(),
             "-12345", "1e5000", String(repeating: "1", count: 17), String(repeating: "1", count: 255),
         ] {
             let body = verifyBody(id: peer.requestID(), challenge: challenge, code: Array(wrong.utf8))
@@ -99,13 +108,17 @@ import Wire
             try peer.exchange(peer.verify(used, other)).body,
             try peer.exchange(peer.verify(unknown, right)).body,
             try stranger.status(open).body, try stranger.status(unknown).body,
-            try stranger.exchange(resend(stranger, open)).body, try stranger.exchange(resend(stranger, unknown)).body,
-            try stranger.exchange(cancel(stranger, open)).body, try stranger.exchange(cancel(stranger, unknown)).body,
+            try stranger.exchange(resend(stranger, open)).body,
+            try stranger.exchange(resend(stranger, unknown)).body,
+            try stranger.exchange(cancel(stranger, open)).body,
+            try stranger.exchange(cancel(stranger, unknown)).body,
         ]
         #expect(Set(answers).count == 1, "\(answers)")
         let refusal = Refusal(.challengeNotOpen)
         #expect(answers[0].prefix(2) == be(refusal.statusCode)[...])
-        #expect(try peer.status(open).decode(StatusRequest.Reply.self).attemptsLeft == 5, "a stranger burns no attempt")
+        #expect(
+            try peer.status(open).decode(StatusRequest.Reply.self).attemptsLeft == 5,
+            "a stranger burns no attempt")
         #expect(try peer.exchange(peer.verify(open, right)).status == .done)
     }
 

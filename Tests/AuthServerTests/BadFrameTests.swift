@@ -30,7 +30,9 @@ import Wire
         Spoilt("short body", .badBody, RawFrame(.ping, body: [1, 2, 3, 4, 5, 6, 7]).bytes),
         Spoilt("long body", .badBody, RawFrame(.ping, body: be(UInt64(1)) + [0]).bytes),
         Spoilt("tag over the end", .badBody, RawFrame(.ping, body: be(UInt64(1)) + [5, 0, 9, 1]).bytes),
-        Spoilt("tags out of order", .badBody, RawFrame(.ping, body: be(UInt64(1)) + tag(6, [1]) + tag(5, [1])).bytes),
+        Spoilt(
+            "tags out of order", .badBody,
+            RawFrame(.ping, body: be(UInt64(1)) + tag(6, [1]) + tag(5, [1])).bytes),
         Spoilt("tag twice", .badBody, RawFrame(.ping, body: be(UInt64(1)) + tag(6, [1]) + tag(6, [1])).bytes),
         Spoilt(
             "blob over the end", .badBody,

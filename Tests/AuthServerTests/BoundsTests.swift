@@ -27,7 +27,9 @@ import Wire
 
     @Test func aBatchHoldsOneConnectionsCap() { #expect(Bounds.maxBatch >= Bounds.maxInFlight) }
 
-    @Test func outputPausesWithinItsBound() { #expect(Bounds.maxOutputBytes >= FrameLimits.maxFrameBytes * 2) }
+    @Test func outputPausesWithinItsBound() {
+        #expect(Bounds.maxOutputBytes >= FrameLimits.maxFrameBytes * 2)
+    }
 
     @Test func leasesEndInsideACodesLife() {
         #expect(Bounds.leaseMs * UInt64(RuleBounds.maxSubmits) < 120_000)

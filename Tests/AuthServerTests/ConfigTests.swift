@@ -40,7 +40,9 @@ import Wire
         """
 
     private func failure(_ text: String) throws -> String {
-        do throws(ConfigError) { _ = try Config.parse(text, name: "otpd.toml") } catch { return error.description }
+        do throws(ConfigError) { _ = try Config.parse(text, name: "otpd.toml") } catch {
+            return error.description
+        }
         throw TestError("the configuration was taken:\n\(text)")
     }
 
@@ -54,7 +56,8 @@ import Wire
         #expect(settings.tenants[1].purposes.map(\.name) == ["login", "payment"])
         #expect(settings.listeners.map(\.mode) == [0o660, 0o600])
         #expect(settings.listeners[1].roles == Roles(.verify))
-        #expect(settings.peers == [PeerRule(uid: 33, tenant: 1, roles: Roles([Roles(.verify), Roles(.redeem)]))])
+        #expect(
+            settings.peers == [PeerRule(uid: 33, tenant: 1, roles: Roles([Roles(.verify), Roles(.redeem)]))])
     }
 
     /// What is replaced by what, and what the error must begin with and hold.
@@ -74,39 +77,73 @@ import Wire
         Mistake("issuer =", "isuer =", "otpd.toml:1: issuer:", "is missing"),
         Mistake("issuer = \"shop.example\"", "issuer = 7", "otpd.toml:3: issuer:", "a string in quotes"),
         Mistake("shop.example", "dev", "otpd.toml:3: issuer:", "kept for development"),
-        Mistake("issuer =", "max_conections = 9\nissuer =", "otpd.toml:3: max_conections:", "did you mean `max_connections`?"),
-        Mistake("issuer =", "max_connections = 7\nissuer =", "otpd.toml:3: max_connections:", "from 8 to 16384"),
+        Mistake(
+            "issuer =", "max_conections = 9\nissuer =", "otpd.toml:3: max_conections:",
+            "did you mean `max_connections`?"),
+        Mistake(
+            "issuer =", "max_connections = 7\nissuer =", "otpd.toml:3: max_connections:", "from 8 to 16384"),
         Mistake("issuer =", "commit = \"inlin\"\nissuer =", "otpd.toml:3: commit:", "did you mean `inline`?"),
-        Mistake("issuer =", "commit = \"sometimes\"\nissuer =", "otpd.toml:3: commit:", "known are: auto, inline, overlapped"),
+        Mistake(
+            "issuer =", "commit = \"sometimes\"\nissuer =", "otpd.toml:3: commit:",
+            "known are: auto, inline, overlapped"),
         Mistake("issuer =", "zzzzzzzz = 1\nissuer =", "otpd.toml:3: zzzzzzzz:", "known are:"),
         Mistake("issuer =", "issuer", "otpd.toml:3:", "expected '='"),
-        Mistake("unverified_per_hour", "unverifed_per_hour", "otpd.toml:8: tenant[0].limits.unverifed_per_hour:", "`unverified_per_hour`"),
-        Mistake("unverified_per_hour = 4", "unverified_per_hour = 51", "otpd.toml:8: tenant[0].limits.unverified_per_hour:", "1 to 50"),
-        Mistake("unverified_per_hour = 4", "mode = \"shadw\"", "otpd.toml:8: tenant[0].limits.mode:", "`shadow`"),
-        Mistake("life_seconds = 200", "life_seconds = 119", "otpd.toml:12: tenant[0].purpose[0].life_seconds:", "120 to 600"),
-        Mistake("life_seconds = 200", "life_seconds = 601", "otpd.toml:12: tenant[0].purpose[0].life_seconds:", "120 to 600"),
-        Mistake("life_seconds = 200", "life = 200", "otpd.toml:12: tenant[0].purpose[0].life:", "unknown key"),
-        Mistake("life_seconds = 200", "attempts = 6", "otpd.toml:12: tenant[0].purpose[0].attempts:", "1 to 5"),
-        Mistake("life_seconds = 200", "code_length = 5", "otpd.toml:12: tenant[0].purpose[0].code_length:", "6 to 10"),
-        Mistake("life_seconds = 200", "grant_seconds = 301", "otpd.toml:12: tenant[0].purpose[0].grant_seconds:", "10 to 300"),
-        Mistake("life_seconds = 200", "resend_gap_seconds = [19]", "otpd.toml:12: tenant[0].purpose[0].resend_gap_seconds:", "20 to 600"),
-        Mistake("life_seconds = 200", "resend_gap_seconds = 30", "otpd.toml:12: tenant[0].purpose[0].resend_gap_seconds:", "list of numbers"),
-        Mistake("life_seconds = 200", "require_session = 1", "otpd.toml:12: tenant[0].purpose[0].require_session:", "true or false"),
-        Mistake("life_seconds = 200", "alphabet = \"leters\"", "otpd.toml:12: tenant[0].purpose[0].alphabet:", "known are"),
-        Mistake("life_seconds = 200", "text = \"hello\"", "otpd.toml:12: tenant[0].purpose[0].text:", "{code}"),
+        Mistake(
+            "unverified_per_hour", "unverifed_per_hour", "otpd.toml:8: tenant[0].limits.unverifed_per_hour:",
+            "`unverified_per_hour`"),
+        Mistake(
+            "unverified_per_hour = 4", "unverified_per_hour = 51",
+            "otpd.toml:8: tenant[0].limits.unverified_per_hour:", "1 to 50"),
+        Mistake(
+            "unverified_per_hour = 4", "mode = \"shadw\"", "otpd.toml:8: tenant[0].limits.mode:", "`shadow`"),
+        Mistake(
+            "life_seconds = 200", "life_seconds = 119", "otpd.toml:12: tenant[0].purpose[0].life_seconds:",
+            "120 to 600"),
+        Mistake(
+            "life_seconds = 200", "life_seconds = 601", "otpd.toml:12: tenant[0].purpose[0].life_seconds:",
+            "120 to 600"),
+        Mistake(
+            "life_seconds = 200", "life = 200", "otpd.toml:12: tenant[0].purpose[0].life:", "unknown key"),
+        Mistake(
+            "life_seconds = 200", "attempts = 6", "otpd.toml:12: tenant[0].purpose[0].attempts:", "1 to 5"),
+        Mistake(
+            "life_seconds = 200", "code_length = 5", "otpd.toml:12: tenant[0].purpose[0].code_length:",
+            "6 to 10"),
+        Mistake(
+            "life_seconds = 200", "grant_seconds = 301", "otpd.toml:12: tenant[0].purpose[0].grant_seconds:",
+            "10 to 300"),
+        Mistake(
+            "life_seconds = 200", "resend_gap_seconds = [19]",
+            "otpd.toml:12: tenant[0].purpose[0].resend_gap_seconds:", "20 to 600"),
+        Mistake(
+            "life_seconds = 200", "resend_gap_seconds = 30",
+            "otpd.toml:12: tenant[0].purpose[0].resend_gap_seconds:", "list of numbers"),
+        Mistake(
+            "life_seconds = 200", "require_session = 1",
+            "otpd.toml:12: tenant[0].purpose[0].require_session:", "true or false"),
+        Mistake(
+            "life_seconds = 200", "alphabet = \"leters\"", "otpd.toml:12: tenant[0].purpose[0].alphabet:",
+            "known are"),
+        Mistake(
+            "life_seconds = 200", "text = \"hello\"", "otpd.toml:12: tenant[0].purpose[0].text:", "{code}"),
         Mistake("number = 2", "number = 1", "otpd.toml:4: tenant:", "same number"),
         Mistake("number = 2", "number = 0", "otpd.toml:14: tenant[1].number:", "from 1 to"),
         Mistake("number = 2\n", "", "otpd.toml:13: tenant[1].number:", "is missing"),
         Mistake("/run/otpd/2.sock", "/run/otpd/1.sock", "otpd.toml:16: listener:", "same path"),
         Mistake("mode = \"0600\"", "mode = \"0999\"", "otpd.toml:21: listener[1].mode:", "0660"),
-        Mistake("tenants = [2]", "tenants = [3]", "otpd.toml:22: listener[1].tenants:", "no `[[tenant]]` with number 3"),
+        Mistake(
+            "tenants = [2]", "tenants = [3]", "otpd.toml:22: listener[1].tenants:",
+            "no `[[tenant]]` with number 3"),
         Mistake("[\"verify\"]", "[\"verfy\"]", "otpd.toml:23: listener[1].roles:", "did you mean `verify`?"),
         Mistake("[\"verify\"]", "\"verify\"", "otpd.toml:23: listener[1].roles:", "list of strings"),
         Mistake("uid = 33", "uid = 65534", "otpd.toml:25: peer[0].uid:", "names nobody"),
         Mistake("uid = 33", "user = \"no-such-user\"", "otpd.toml:25: peer[0].user:", "no user"),
         Mistake("uid = 33\n", "", "otpd.toml:24: peer[0].uid:", "is missing"),
-        Mistake("tenant = 1\nroles", "tenant = 9\nroles", "otpd.toml:26: peer[0].tenant:", "no `[[tenant]]` with number 9"),
-        Mistake("[\"verify\", \"redeem\"]", "[\"verify\", \"read\"]", "otpd.toml:27: peer[0].roles:", "known are"),
+        Mistake(
+            "tenant = 1\nroles", "tenant = 9\nroles", "otpd.toml:26: peer[0].tenant:",
+            "no `[[tenant]]` with number 9"),
+        Mistake(
+            "[\"verify\", \"redeem\"]", "[\"verify\", \"read\"]", "otpd.toml:27: peer[0].roles:", "known are"),
         Mistake("\nroles = [\"verify\", \"redeem\"]", "", "otpd.toml:24: peer[0].roles:", "is missing"),
         Mistake("[[peer]]", "[peer]", "otpd.toml:24: peer:", "[[peer]]"),
     ]
@@ -119,9 +156,11 @@ import Wire
         #expect(text.contains(mistake.hint), "\(text)")
     }
 
-    @Test(arguments: ["tenant", "listener", "peer"]) func aListThatMustHaveOneIsMissing(_ key: String) throws {
+    @Test(arguments: ["tenant", "listener", "peer"]) func aListThatMustHaveOneIsMissing(_ key: String) throws
+    {
         var lines = Self.good.split(separator: "\n")
-        lines = Array(lines.prefix(3)) + (key == "tenant" ? [] : ["[[tenant]]", "number = 1", "name = \"shop\""])
+        lines =
+            Array(lines.prefix(3)) + (key == "tenant" ? [] : ["[[tenant]]", "number = 1", "name = \"shop\""])
         if key == "peer" { lines += ["[[listener]]", "path = \"/run/otpd.sock\""] }
         #expect(try failure(lines.joined(separator: "\n")).contains("\(key): is missing; add a `[[\(key)]]`"))
     }
@@ -133,7 +172,9 @@ import Wire
         let shared = Self.good.replacingOccurrences(of: "tenants = [1]\n", with: "")
         let text = try failure(shared + second)
         #expect(text.hasPrefix("otpd.toml:28: peer[1].uid:"), "\(text)")
-        #expect(text.contains("tenant 1 and tenant 2 at /run/otpd/1.sock") || text.contains("at /run/otpd/2.sock"), "\(text)")
+        #expect(
+            text.contains("tenant 1 and tenant 2 at /run/otpd/1.sock")
+                || text.contains("at /run/otpd/2.sock"), "\(text)")
         let twice = try failure(Self.good + "\n[[peer]]\nuid = 33\ntenant = 1\nroles = [\"admin\"]")
         #expect(twice.hasPrefix("otpd.toml:29: peer[1].uid:"), "\(twice)")
         #expect(twice.contains("already"), "\(twice)")

@@ -47,7 +47,8 @@ import Testing
     @Test(arguments: [-1_000 * 86_400_000, -1, 0, 1, 1_000 * 86_400_000])
     func theSameBootIgnoresStepsOfTheWall(_ step: Int64) throws {
         let clocks = Clocks(wallMs: UInt64(Int64(Self.wall) + step))
-        let clock = try EngineClock(last: last(engineMs: Self.wall), acceptClock: false, source: clocks.source)
+        let clock = try EngineClock(
+            last: last(engineMs: Self.wall), acceptClock: false, source: clocks.source)
         #expect(clock.now().engineMs == Self.wall + 100_000)
         #expect(clock.voidBefore == 0)
     }
@@ -55,8 +56,10 @@ import Testing
     @Test func anotherBootWithTheWallBehindVoidsWhatWasOpen() throws {
         for (behind, isVoid) in [(UInt64(1_000), false), (2_000, false), (2_001, true), (Self.day, true)] {
             let clocks = Clocks(bootID: 2, boottimeMs: 5, wallMs: Self.wall - behind)
-            let clock = try EngineClock(last: last(engineMs: Self.wall), acceptClock: false, source: clocks.source)
-            #expect(clock.now().engineMs == Self.wall + (isVoid ? 1 : 0), "engine time goes on from the journal")
+            let clock = try EngineClock(
+                last: last(engineMs: Self.wall), acceptClock: false, source: clocks.source)
+            #expect(
+                clock.now().engineMs == Self.wall + (isVoid ? 1 : 0), "engine time goes on from the journal")
             // What the last record itself opened is void too.
             #expect(clock.voidBefore == (isVoid ? Self.wall + 1 : 0), "behind by \(behind)")
         }
@@ -65,7 +68,8 @@ import Testing
     @Test func aBootTimeThatWentBackIsAnotherBoot() throws {
         // A machine restored from an image of itself.
         let clocks = Clocks(boottimeMs: 800_000, wallMs: Self.wall - 10_000)
-        let clock = try EngineClock(last: last(engineMs: Self.wall), acceptClock: false, source: clocks.source)
+        let clock = try EngineClock(
+            last: last(engineMs: Self.wall), acceptClock: false, source: clocks.source)
         #expect(clock.now().engineMs == Self.wall + 1)
         #expect(clock.voidBefore == Self.wall + 1)
     }
@@ -80,7 +84,8 @@ import Testing
     @Test func aWallFarAheadNeedsAWord() throws {
         func start(days: UInt64, accept: Bool) throws -> EngineClock {
             let clocks = Clocks(bootID: 2, boottimeMs: 5, wallMs: Self.wall + days * Self.day)
-            return try EngineClock(last: last(engineMs: Self.wall), acceptClock: accept, source: clocks.source)
+            return try EngineClock(
+                last: last(engineMs: Self.wall), acceptClock: accept, source: clocks.source)
         }
         #expect(try start(days: 400, accept: false).now().engineMs == Self.wall + 400 * Self.day)
         do {

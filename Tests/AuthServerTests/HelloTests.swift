@@ -91,7 +91,8 @@ import Wire
         let server = try TestServer()
         let peer = try RawPeer(server.socket)
         peer.send(try peer.frame(Hello()) + peer.frame(Ping()) + peer.frame(Stats()))
-        #expect(try [peer.next()?.status, peer.next()?.status, peer.next()?.status] == [.done, .done, .done])
+        #expect(
+            try [peer.next()?.status, peer.next()?.status, peer.next()?.status] == [.done, .done, .done])
     }
 
     @Test func helloHasADeadline() throws {

@@ -10,13 +10,16 @@ import Wire
 
 /// Start, stop, start again: what was answered stays, what is in flight is answered.
 @Suite struct LifeCycleTests {
-    @Test(arguments: [CommitMode.inline, .overlapped]) func stopAnswersWhatIsInFlight(_ mode: CommitMode) throws {
+    @Test(arguments: [CommitMode.inline, .overlapped]) func stopAnswersWhatIsInFlight(_ mode: CommitMode)
+        throws
+    {
         let server = try TestServer { $0.commit = mode }
         let peer = try server.peer()
         let idle = try server.peer()
         var bytes: [UInt8] = []
         for number in 0..<Bounds.maxInFlight {
-            bytes += try peer.frame(peer.requestCode(account: "a\(number)", phone: "+336123456\(10 + number)"))
+            bytes += try peer.frame(
+                peer.requestCode(account: "a\(number)", phone: "+336123456\(10 + number)"))
         }
         peer.send(bytes)
         let start = ContinuousClock.now
@@ -72,7 +75,9 @@ import Wire
     }
 
     /// After a boot with the wall clock behind, open challenges are void: in that process and in every later one.
-    @Test(arguments: [CommitMode.inline, .overlapped]) func aClockThatWentBackVoidsForGood(_ mode: CommitMode) throws {
+    @Test(arguments: [CommitMode.inline, .overlapped]) func aClockThatWentBackVoidsForGood(_ mode: CommitMode)
+        throws
+    {
         let clock = Mutex((boot: UInt64(1), wall: UInt64(1_800_000_000_000)))
         let server = try TestServer {
             $0.commit = mode
@@ -89,7 +94,8 @@ import Wire
             try server.restart()
             let peer = try server.peer()
             #expect(peer.server.engineTimeMs >= before.server.engineTimeMs)
-            #expect(try peer.exchange(peer.verify(challenge, right)).status == .challengeNotOpen, "\(restart)")
+            #expect(
+                try peer.exchange(peer.verify(challenge, right)).status == .challengeNotOpen, "\(restart)")
         }
         let peer = try server.peer()
         var subscribe = Subscribe()

@@ -38,13 +38,15 @@ func tag(_ number: UInt8, critical: Bool = false, _ value: [UInt8]) -> [UInt8] {
 func requestCodeBody(
     id: Bytes16, account: [UInt8], phone: [UInt8], purpose: UInt16 = 1, session: Bytes32 = testSession
 ) -> [UInt8] {
-    be(id.high) + be(id.low) + be(purpose) + [Assurance.firstFactor.rawValue] + [UInt8(account.count)] + account
+    be(id.high) + be(id.low) + be(purpose) + [Assurance.firstFactor.rawValue] + [UInt8(account.count)]
+        + account
         + [UInt8(phone.count)] + phone + bytes(session)
 }
 
 /// The body of a Verify whose code may have any form.
 func verifyBody(id: Bytes16, challenge: Bytes16, code: [UInt8], session: Bytes32 = testSession) -> [UInt8] {
-    be(id.high) + be(id.low) + be(challenge.high) + be(challenge.low) + bytes(session) + [UInt8(code.count)] + code
+    be(id.high) + be(id.low) + be(challenge.high) + be(challenge.low) + bytes(session) + [UInt8(code.count)]
+        + code
 }
 
 private func bytes(_ value: Bytes32) -> [UInt8] {

@@ -43,7 +43,9 @@ final class RawPeer {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
-        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { throw TestError("path too long") }
+        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
+            throw TestError("path too long")
+        }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
         let size = socklen_t(MemoryLayout<sockaddr_un>.size)
         let code = withUnsafePointer(to: &address) { pointer in
@@ -136,7 +138,8 @@ final class RawPeer {
             guard let frame = try Frame.next(in: raw) else { return }
             consumed = frame.totalBytes
             found = Received(
-                opcode: frame.opcode, flags: frame.flags, correlation: frame.correlation, body: Array(frame.body))
+                opcode: frame.opcode, flags: frame.flags, correlation: frame.correlation,
+                body: Array(frame.body))
         }
         input.removeFirst(consumed)
         return found
@@ -157,14 +160,17 @@ final class RawPeer {
     func exchange<M: RequestMessage>(_ message: M) throws -> Received { try reply(to: try send(message)) }
 
     /// Everything up to the end: the replies, then why the server closed. Throws when it says nothing or doesn't close.
-    func goodbye(seconds: Double = 10) throws -> (replies: [Received], reason: Goodbye.Reason?, text: String) {
+    func goodbye(seconds: Double = 10) throws -> (replies: [Received], reason: Goodbye.Reason?, text: String)
+    {
         var replies: [Received] = []
         while let frame = try next(seconds: seconds) {
             guard frame.opcode == Opcode.goodbye.rawValue else {
                 replies.append(frame)
                 continue
             }
-            guard frame.flags == .push, frame.correlation == 0 else { throw TestError("goodbye isn't a push") }
+            guard frame.flags == .push, frame.correlation == 0 else {
+                throw TestError("goodbye isn't a push")
+            }
             let goodbye = try frame.decode(Goodbye.self)
             guard try next(seconds: seconds) == nil else { throw TestError("a frame after goodbye") }
             return (replies, Goodbye.Reason(rawValue: goodbye.reason), goodbye.text.text)

@@ -43,9 +43,12 @@ import Wire
         let server = try TestServer()
         let peer = try server.peer()
         let base = be(UInt64(5))
-        #expect(try status(peer, RawFrame(.ping, body: base + tag(9, critical: true, [1]))) == .unsupportedField)
+        #expect(
+            try status(peer, RawFrame(.ping, body: base + tag(9, critical: true, [1]))) == .unsupportedField)
         #expect(try status(peer, RawFrame(.ping, body: base + tag(9, [1]))) == .done)
-        #expect(try status(peer, RawFrame(.ping, body: base + tag(9, [1]) + tag(10, critical: true, []))) == .unsupportedField)
+        #expect(
+            try status(peer, RawFrame(.ping, body: base + tag(9, [1]) + tag(10, critical: true, [])))
+                == .unsupportedField)
 
         var frame = try RawFrame(peer.requestCode())
         frame.body += tag(1, critical: true, [2])

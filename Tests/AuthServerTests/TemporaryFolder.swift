@@ -7,12 +7,16 @@ final class TemporaryFolder {
 
     init() throws {
         var template = Array((FileManager.default.temporaryDirectory.path + "/otpd-XXXXXX").utf8CString)
-        guard mkdtemp(&template) != nil else { throw TestError("mkdtemp: \(String(cString: strerror(errno)))") }
+        guard mkdtemp(&template) != nil else {
+            throw TestError("mkdtemp: \(String(cString: strerror(errno)))")
+        }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     deinit {
-        do { try FileManager.default.removeItem(atPath: path) } catch { print("left behind: \(path): \(error)") }
+        do { try FileManager.default.removeItem(atPath: path) } catch {
+            print("left behind: \(path): \(error)")
+        }
     }
 
     /// Writes a file; returns its path.

@@ -32,7 +32,8 @@ final class TestServer {
         var settings = try ServerSettings(
             dataPath: data, masterKeyPath: key, issuer: "test",
             tenants: [
-                TenantPolicy(number: 1, name: "one", shop: "One"), TenantPolicy(number: 2, name: "two", shop: "Two"),
+                TenantPolicy(number: 1, name: "one", shop: "One"),
+                TenantPolicy(number: 2, name: "two", shop: "Two"),
             ],
             listeners: [
                 ListenerRule(path: folder.path + "/1.sock", mode: 0o600, tenants: [1]),
@@ -40,7 +41,8 @@ final class TestServer {
                 ListenerRule(path: folder.path + "/v.sock", mode: 0o640, tenants: [1], roles: Roles(.verify)),
             ],
             peers: [
-                PeerRule(uid: geteuid(), tenant: 1, roles: .all), PeerRule(uid: geteuid(), tenant: 2, roles: .all),
+                PeerRule(uid: geteuid(), tenant: 1, roles: .all),
+                PeerRule(uid: geteuid(), tenant: 2, roles: .all),
             ])
         settings.commit = .inline
         settings.segmentBytes = 2 << 20
@@ -103,7 +105,9 @@ extension RawPeer {
 
     /// A fresh request id; good for ten minutes after Hello.
     func requestID() -> Bytes16 {
-        Bytes16(timeMs: server.engineTimeMs, tailHigh: .random(in: 0...UInt16.max), tailLow: .random(in: 0...UInt64.max))
+        Bytes16(
+            timeMs: server.engineTimeMs, tailHigh: .random(in: 0...UInt16.max),
+            tailLow: .random(in: 0...UInt64.max))
     }
 
     func requestCode(account: String = "alice", phone: String = "+33612345678") -> RequestCode {

@@ -14,7 +14,8 @@ import Testing
             #expect(version.code == 0 && version.out.hasPrefix("\(program.rawValue) 0."), "\(version)")
         }
         for command in [
-            "ping", "request", "resend", "verify", "cancel", "status", "quota", "grant", "events", "stats", "drain",
+            "ping", "request", "resend", "verify", "cancel", "status", "quota", "grant", "events", "stats",
+            "drain",
         ] {
             #expect(try Program.otpctl.run(command, "--help", in: folder).code == 0, "\(command)")
         }
@@ -50,7 +51,9 @@ import Testing
 
     @Test func otpdWantsOneOfItsTwoModes() throws {
         let folder = try TemporaryFolder()
-        for arguments in [[], ["--dev", "--config", "x"], ["--dev", "--courier", "pigeon"], ["--dev", "--commit", "never"]] {
+        for arguments in [
+            [], ["--dev", "--config", "x"], ["--dev", "--courier", "pigeon"], ["--dev", "--commit", "never"],
+        ] {
             let outcome = try Program.otpd.run(arguments, in: folder)
             #expect(outcome.code == 64 && outcome.err.hasPrefix("Error: "), "\(arguments): \(outcome)")
         }

@@ -54,7 +54,10 @@ final class DevServer {
 
     /// Runs otpctl as text, and once more with `--json`; for commands that may be repeated.
     func both(_ arguments: String...) throws -> (text: Outcome, json: Outcome) {
-        (try Program.otpctl.run(arguments, in: folder), try Program.otpctl.run(arguments + ["--json"], in: folder))
+        (
+            try Program.otpctl.run(arguments, in: folder),
+            try Program.otpctl.run(arguments + ["--json"], in: folder)
+        )
     }
 
     /// A new challenge, as `otpctl request` tells it.
@@ -67,9 +70,13 @@ final class DevServer {
     /// The code that the spool courier wrote for a challenge.
     func code(_ challenge: String, send: Int = 1) throws -> String {
         let path = folder.path + "/.otpd-dev/spool/\(challenge)-\(send).sms"
-        guard eventually({ FileManager.default.fileExists(atPath: path) }) else { throw TestError("no \(path)") }
+        guard eventually({ FileManager.default.fileExists(atPath: path) }) else {
+            throw TestError("no \(path)")
+        }
         let text = try String(contentsOfFile: path, encoding: .utf8)
-        guard let body = text.components(separatedBy: "\n\n").dropFirst().first else { throw TestError("no body") }
+        guard let body = text.components(separatedBy: "\n\n").dropFirst().first else {
+            throw TestError("no body")
+        }
         return String(body.prefix { $0 != " " })
     }
 }

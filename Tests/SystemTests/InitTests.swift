@@ -36,7 +36,8 @@ import Testing
         let folder = try TemporaryFolder()
         let key = folder.path + "/master.key"
         let places = [
-            ("/proc/otpd-data", key), (folder.path + "/none/data", key), (folder.path + "/data", "/proc/master.key"),
+            ("/proc/otpd-data", key), (folder.path + "/none/data", key),
+            (folder.path + "/data", "/proc/master.key"),
             (folder.path + "/data", folder.path + "/none/master.key"),
         ]
         for (data, key) in places {
@@ -46,7 +47,8 @@ import Testing
         }
         #expect(!FileManager.default.fileExists(atPath: folder.path + "/data"))
         chmod(key, 0o644)
-        let loose = try Program.otpd.run("init", "--data", folder.path + "/data", "--master-key", key, in: folder)
+        let loose = try Program.otpd.run(
+            "init", "--data", folder.path + "/data", "--master-key", key, in: folder)
         #expect(loose.code == 1 && loose.err.contains("looser than 0400"), "\(loose)")
     }
 
@@ -62,8 +64,14 @@ import Testing
         let broken = [
             (text.replacingOccurrences(of: "issuer =", with: "isuer ="), ":1: issuer: is missing"),
             (text + "\nroless = []", ": peer[0].roless: unknown key; did you mean `roles`?"),
-            (text.replacingOccurrences(of: "number = 1", with: "number = \"one\""), ":6: tenant[0].number: must be"),
-            (text.replacingOccurrences(of: folder.path + "/s\"", with: long + "\""), ": listener[0].path: has 108 bytes"),
+            (
+                text.replacingOccurrences(of: "number = 1", with: "number = \"one\""),
+                ":6: tenant[0].number: must be"
+            ),
+            (
+                text.replacingOccurrences(of: folder.path + "/s\"", with: long + "\""),
+                ": listener[0].path: has 108 bytes"
+            ),
             (text.replacingOccurrences(of: "[[peer]]", with: "[[peer]"), ":"),
         ]
         for (number, (text, hint)) in broken.enumerated() {

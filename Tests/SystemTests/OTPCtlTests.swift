@@ -111,7 +111,10 @@ import Wire
         let folder = try TemporaryFolder()
         let silent = try SilentServer(folder.path + "/s")
         let outcome = try Program.otpctl.run(
-            ["request", "--account", "a", "--phone", "+33612345678", "--timeout", "0.5", "--socket", silent.path],
+            [
+                "request", "--account", "a", "--phone", "+33612345678", "--timeout", "0.5", "--socket",
+                silent.path,
+            ],
             in: folder)
         #expect(outcome.code == 7, "\(outcome)")
         #expect(outcome.err.contains("--request-id"), "\(outcome)")

@@ -55,7 +55,8 @@ final class Peer {
     func requestCode(_ number: Int) -> RequestCode {
         var message = RequestCode()
         message.requestID = Bytes16(
-            timeMs: server.engineTimeMs, tailHigh: .random(in: 0...UInt16.max), tailLow: .random(in: 0...UInt64.max))
+            timeMs: server.engineTimeMs, tailHigh: .random(in: 0...UInt16.max),
+            tailLow: .random(in: 0...UInt64.max))
         message.purpose = 1
         message.assurance = Assurance.firstFactor.rawValue
         message.account = AccountBytes("account-\(number)")

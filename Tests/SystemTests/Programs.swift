@@ -13,12 +13,16 @@ final class TemporaryFolder: Sendable {
 
     init() throws {
         var template = Array((FileManager.default.temporaryDirectory.path + "/otpd-XXXXXX").utf8CString)
-        guard mkdtemp(&template) != nil else { throw TestError("mkdtemp: \(String(cString: strerror(errno)))") }
+        guard mkdtemp(&template) != nil else {
+            throw TestError("mkdtemp: \(String(cString: strerror(errno)))")
+        }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     deinit {
-        do { try FileManager.default.removeItem(atPath: path) } catch { print("left behind: \(path): \(error)") }
+        do { try FileManager.default.removeItem(atPath: path) } catch {
+            print("left behind: \(path): \(error)")
+        }
     }
 
     /// Writes a file; returns its path.
@@ -46,7 +50,8 @@ struct Outcome {
     /// The objects of `--json` output, one a line.
     func objects() throws -> [[String: Any]] {
         try out.split(separator: "\n").map { line in
-            guard let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else {
+            guard let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+            else {
                 throw TestError("not an object: \(line)")
             }
             return object

@@ -30,7 +30,8 @@ final class RealServer {
 
     init() throws {
         folder = try TemporaryFolder()
-        _ = try folder.write(RealServer.configuration(folder.path, socket: folder.path + "/s"), to: "otpd.toml")
+        _ = try folder.write(
+            RealServer.configuration(folder.path, socket: folder.path + "/s"), to: "otpd.toml")
         let key = folder.path + "/master.key"
         let made = try Program.otpd.run("init", "--data", data, "--master-key", key, in: folder)
         guard made.code == 0 else { throw TestError("init: \(made)") }
@@ -40,7 +41,8 @@ final class RealServer {
 
     /// Starts it; returns once it accepts.
     func start() throws -> Process {
-        let process = try Program.otpd.start(["--config", folder.path + "/otpd.toml"], in: folder, log: "otpd")
+        let process = try Program.otpd.start(
+            ["--config", folder.path + "/otpd.toml"], in: folder, log: "otpd")
         processes.append(process)
         let isReady = eventually(seconds: 20) {
             guard process.isRunning else { return true }

@@ -16,7 +16,9 @@ import Testing
         _ = try server.folder.write(other, to: "other.toml")
         let second = try server.failedStart(config: "other.toml")
         #expect(second.code == 1)
-        #expect(second.err.contains("otpd: \(server.data) is in use by another otpd. Stop that one first"), "\(second)")
+        #expect(
+            second.err.contains("otpd: \(server.data) is in use by another otpd. Stop that one first"),
+            "\(second)")
         #expect(!FileManager.default.fileExists(atPath: server.folder.path + "/other"))
         #expect(try Program.otpctl.run("ping", "--socket", server.socket, in: server.folder).code == 0)
         kill(first.processIdentifier, SIGTERM)
@@ -63,7 +65,9 @@ import Testing
         let files = FileManager.default
         try files.moveItem(atPath: server.data, toPath: server.data + ".kept")
         let missing = try server.failedStart()
-        #expect(missing.code == 1 && missing.err.contains("\(server.data) is not an otpd data folder"), "\(missing)")
+        #expect(
+            missing.code == 1 && missing.err.contains("\(server.data) is not an otpd data folder"),
+            "\(missing)")
         // A file in its place: no user, root neither, can write into it.
         try replace(server.data, "not a folder")
         let file = try server.failedStart()
@@ -77,7 +81,8 @@ import Testing
         #expect(partial.code == 1 && partial.err.contains("\(server.data)/journal"), "\(partial)")
     }
 
-    @Test(.enabled(if: geteuid() != 0, "root may write everywhere")) func aFolderWithoutWritePermissionIsNamed() throws {
+    @Test(.enabled(if: geteuid() != 0, "root may write everywhere"))
+    func aFolderWithoutWritePermissionIsNamed() throws {
         let server = try RealServer()
         chmod(server.data, 0o500)
         chmod(server.data + "/journal", 0o500)

@@ -25,7 +25,9 @@ import Wire
         #expect(goodbye?.reason == Goodbye.Reason.shuttingDown.rawValue)
         #expect(!FileManager.default.fileExists(atPath: server.socket))
         try server.startAgain()
-        #expect(try server.ctl("quota", "--account", "account-5", "--phone", "+33612341005").code == 4, "it was debited")
+        #expect(
+            try server.ctl("quota", "--account", "account-5", "--phone", "+33612341005").code == 4,
+            "it was debited")
     }
 
     @Test func aConsoleCourierShowsTheMessageAndLeavesWithTheServer() throws {
@@ -59,7 +61,8 @@ import Wire
         #expect(try server.ctl("status", challenge).field("state") == "verified")
         #expect(try server.ctl("status", open).field("attempts_left") == "4")
         let limited = try server.ctl(
-            "request", "--account", "bob", "--phone", "+33612345679", "--session", String(repeating: "2", count: 64))
+            "request", "--account", "bob", "--phone", "+33612345679", "--session",
+            String(repeating: "2", count: 64))
         #expect(limited.code == 4, "the send is still debited")
         #expect(try limited.field("limit") == "resendGap")
         #expect(try server.ctl("verify", open, code).code == 0)
@@ -70,7 +73,8 @@ import Wire
     private func couriers(of socket: String) -> [String] {
         let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         return processes.filter { name in
-            guard Int(name) != nil, let line = try? String(contentsOfFile: "/proc/\(name)/cmdline", encoding: .utf8)
+            guard Int(name) != nil,
+                let line = try? String(contentsOfFile: "/proc/\(name)/cmdline", encoding: .utf8)
             else { return false }
             return line.contains("otp-courier") && line.contains(socket)
         }
