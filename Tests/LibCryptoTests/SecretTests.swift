@@ -90,7 +90,9 @@ import Testing
 
     /// The line `VmFlags` of the mapping that holds `address`.
     private static func flags(of address: UInt) -> Substring? {
-        guard let maps = try? String(contentsOfFile: "/proc/self/smaps", encoding: .utf8) else { return nil }
+        // By a handle: a file of /proc says that it has no bytes.
+        guard let data = try? FileHandle(forReadingAtPath: "/proc/self/smaps")?.readToEnd() else { return nil }
+        let maps = String(decoding: data, as: UTF8.self)
         var isInside = false
         for line in maps.split(separator: "\n") {
             let range = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
