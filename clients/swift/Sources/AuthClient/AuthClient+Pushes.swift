@@ -20,7 +20,8 @@ extension AuthClient {
             flow.finish(error as? ClientError)
             throw error
         }
-        if let failure = flow.failure { throw failure }
+        // Once begun, its end is the stream's to tell.
+        if let failure = flow.failure, !flow.hasBegun { throw failure }
         return flow.asStream
     }
 

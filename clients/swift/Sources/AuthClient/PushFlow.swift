@@ -28,6 +28,8 @@ final class PushFlow<Element: Sendable, Place: Sendable>: Sendable {
         var place: Place
         /// This connection's pushes belong to the flow.
         var isLive = false
+        /// A server has accepted it once.
+        var hasBegun = false
         var isEnded = false
         var failure: ClientError?
     }
@@ -48,7 +50,14 @@ final class PushFlow<Element: Sendable, Place: Sendable>: Sendable {
     var failure: ClientError? { state.withLock { $0.failure } }
     var place: Place { state.withLock { $0.place } }
 
-    func setLive(_ isLive: Bool) { state.withLock { $0.isLive = isLive } }
+    var hasBegun: Bool { state.withLock { $0.hasBegun } }
+
+    func setLive(_ isLive: Bool) {
+        state.withLock {
+            $0.isLive = isLive
+            $0.hasBegun = $0.hasBegun || isLive
+        }
+    }
 
     func update<R>(_ body: (inout Place) -> R) -> R { state.withLock { body(&$0.place) } }
 
