@@ -157,6 +157,8 @@ public actor AuthClient {
         flows.interrupt()
         try await resumeFlows(on: fresh, until: end)
         guard !isClosed else { throw ClientError.closed }
+        // From here on its end is noticed by `connectionEnded`.
+        guard fresh.isActive else { throw ClientError.notConnected("\(path): lost right after Hello") }
         engineTime = EngineTime(ms: reply.engineTimeMs, at: environment.now())
         server = reply
         connection = fresh
@@ -165,29 +167,31 @@ public actor AuthClient {
 
     // MARK: flows of pushes
 
-    /// A flow needs a connection even when nobody calls.
+    /// A flow needs a connection even when nobody calls. Before the first connection is open, the call that begins the flow sees to it.
     private func connectionEnded() {
-        guard !isClosed, !isResuming, flows.areActive, connection?.isActive != true else { return }
+        guard !isResuming, openedAt != nil, flowsNeedConnection else { return }
         isResuming = true
         Task { [weak self] in await self?.reconnectForFlows() }
     }
 
-    /// Until it succeeds, the flows end, or the server says that it is no use.
+    private var flowsNeedConnection: Bool { !isClosed && flows.areActive && connection?.isActive != true }
+
+    /// Until it succeeds, the flows end, or the server says that it is no use. A connection that is lost again while this runs is this
+    /// loop's too: its end finds `isResuming` set.
     private func reconnectForFlows() async {
         defer { isResuming = false }
         if let openedAt, environment.now() - openedAt > options.maxBackOff { quickLosses = 0 }
-        while !isClosed, flows.areActive {
+        while flowsNeedConnection {
             quickLosses += 1
             do {
                 try await environment.sleep(
                     CallAttempts.pause(step: quickLosses, options: options, jitter: environment.jitter()))
+                guard flowsNeedConnection else { return }
                 _ = try await connected(until: environment.now() + options.deadline)
-                return
             } catch let error as ClientError where CallAttempts.isTemporary(error) {
                 continue
             } catch {
                 flows.finish(error as? ClientError)
-                return
             }
         }
     }

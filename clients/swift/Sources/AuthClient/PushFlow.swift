@@ -28,6 +28,8 @@ final class PushFlow<Element: Sendable, Place: Sendable>: Sendable {
         var place: Place
         /// This connection's pushes belong to the flow.
         var isLive = false
+        /// Some connection has carried it.
+        var hasBegun = false
         var isEnded = false
         var failure: ClientError?
     }
@@ -47,6 +49,11 @@ final class PushFlow<Element: Sendable, Place: Sendable>: Sendable {
     var isEnded: Bool { state.withLock { $0.isEnded } }
     var failure: ClientError? { state.withLock { $0.failure } }
     var place: Place { state.withLock { $0.place } }
+
+    /// The failure of a flow that the server never began.
+    var refusal: ClientError? { state.withLock { $0.hasBegun ? nil : $0.failure } }
+
+    func markBegun() { state.withLock { $0.hasBegun = true } }
 
     func setLive(_ isLive: Bool) { state.withLock { $0.isLive = isLive } }
 

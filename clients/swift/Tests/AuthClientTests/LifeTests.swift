@@ -19,10 +19,11 @@ import Wire
             try await offThread { try hasRequest.wait() }
             let closing = Task { await client.close() }
             // `close` has begun when calls are refused.
-            while true {
-                let error = await failure { try await client.newRequestID() } as? ClientError
-                if error == .closed { break }
+            var refusal: ClientError?
+            while refusal == nil {
+                do { _ = try await client.newRequestID() } catch { refusal = error as? ClientError }
             }
+            #expect(refusal == .closed)
             mayAnswer.open()
             expectSame(try await call.value.token, 1)
             await closing.value
