@@ -20,8 +20,7 @@ extension AuthClient {
             flow.finish(error as? ClientError)
             throw error
         }
-        // Once begun, its end is the stream's to tell.
-        if let failure = flow.failure, !flow.hasBegun { throw failure }
+        if let refusal = flow.refusal { throw refusal }
         return flow.asStream
     }
 
@@ -47,7 +46,7 @@ extension AuthClient {
             flow.finish(error as? ClientError)
             throw error
         }
-        if let failure = flow.failure { throw failure }
+        if let refusal = flow.refusal { throw refusal }
         return flow.asStream
     }
 
@@ -94,11 +93,13 @@ extension AuthClient {
 
     private func subscribe(_ flow: EventFlow, on connection: ClientConnection, until end: ContinuousClock.Instant) async throws {
         _ = try await exchange(flow.place.request, on: connection, until: end)
+        flow.markBegun()
     }
 
     private func lease(_ flow: MessageFlow, on connection: ClientConnection, until end: ContinuousClock.Instant) async throws {
         // Pushes may come right behind the reply.
         flow.setLive(true)
         _ = try await exchange(flow.update { $0.renewed() }, on: connection, until: end)
+        flow.markBegun()
     }
 }

@@ -157,12 +157,12 @@ public actor AuthClient {
         flows.interrupt()
         try await resumeFlows(on: fresh, until: end)
         guard !isClosed else { throw ClientError.closed }
+        // From here on its end is noticed by `connectionEnded`.
+        guard fresh.isActive else { throw ClientError.notConnected("\(path): lost right after Hello") }
         engineTime = EngineTime(ms: reply.engineTimeMs, at: environment.now())
         server = reply
         connection = fresh
         openedAt = environment.now()
-        // Its end may have been told before anybody knew the connection.
-        if !fresh.isActive { connectionEnded() }
     }
 
     // MARK: flows of pushes

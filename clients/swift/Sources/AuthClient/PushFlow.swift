@@ -28,7 +28,7 @@ final class PushFlow<Element: Sendable, Place: Sendable>: Sendable {
         var place: Place
         /// This connection's pushes belong to the flow.
         var isLive = false
-        /// A server has accepted it once.
+        /// Some connection has carried it.
         var hasBegun = false
         var isEnded = false
         var failure: ClientError?
@@ -50,14 +50,12 @@ final class PushFlow<Element: Sendable, Place: Sendable>: Sendable {
     var failure: ClientError? { state.withLock { $0.failure } }
     var place: Place { state.withLock { $0.place } }
 
-    var hasBegun: Bool { state.withLock { $0.hasBegun } }
+    /// The failure of a flow that the server never began.
+    var refusal: ClientError? { state.withLock { $0.hasBegun ? nil : $0.failure } }
 
-    func setLive(_ isLive: Bool) {
-        state.withLock {
-            $0.isLive = isLive
-            $0.hasBegun = $0.hasBegun || isLive
-        }
-    }
+    func markBegun() { state.withLock { $0.hasBegun = true } }
+
+    func setLive(_ isLive: Bool) { state.withLock { $0.isLive = isLive } }
 
     func update<R>(_ body: (inout Place) -> R) -> R { state.withLock { body(&$0.place) } }
 

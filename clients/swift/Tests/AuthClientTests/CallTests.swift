@@ -121,7 +121,9 @@ import Wire
     }
 
     @Test func deadlineIsAnErrorAndTheLateReplyIsIgnored() async throws {
-        try await withServer(options: quickOptions(deadline: .milliseconds(60), retries: 0)) { _, peer in
+        let clock = FakeClock()
+        let options = quickOptions(deadline: .seconds(10), retries: 0)
+        try await withServer(options: options, environment: clock.environment()) { _, peer in
             try peer.hello()
             let first = try peer.next()
             // The second call begins only after the first has failed.
@@ -130,7 +132,11 @@ import Wire
             try peer.reply(to: second, pong(2))
             try peer.expectClose()
         } test: { client, server in
+            try await client.connect()
+            // Between the call's start and its send all but 10 ms of the deadline pass.
+            clock.setStep(.milliseconds(9_990))
             let error = await failure { try await client.ping(1) } as? ClientError
+            clock.setStep(.zero)
             #expect(error == .unknownOutcome("no reply in time"))
             expectSame(try await client.ping(2).token, 2)
             #expect(server.connections == 1)

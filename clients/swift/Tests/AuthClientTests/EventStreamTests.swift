@@ -202,14 +202,17 @@ import Wire
         var options = ClientOptions()
         options.backOff = .milliseconds(50)
         options.maxBackOff = .milliseconds(400)
+        let hasBegun = Gate()
         try await withServer(options: options, environment: clock.environment()) { number, peer in
             try peer.hello()
             try Self.subscribe(peer, .oldest, credit: 256, head: 0)
+            if number == 0 { try hasBegun.wait() }
             guard number == 6 else { return }
             try peer.push(event(1))
             try peer.expectClose()
         } test: { client, _ in
             let stream = try await client.events(from: .oldest)
+            hasBegun.open()
             #expect(await take(1, from: stream) == [1])
         }
         #expect(clock.pauses == [50, 100, 200, 400, 400, 400].map { .milliseconds($0) })

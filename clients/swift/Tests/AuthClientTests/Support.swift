@@ -143,14 +143,28 @@ final class Seen<Element: Sendable>: Sendable {
 
 /// Time that passes when somebody pauses, or when the test says so.
 final class FakeClock: Sendable {
-    private let state = Mutex<(now: ContinuousClock.Instant, pauses: [Duration])>((ContinuousClock.now, []))
+    private struct State {
+        var now = ContinuousClock.now
+        var step = Duration.zero
+        var pauses: [Duration] = []
+    }
+
+    private let state = Mutex(State())
 
     var pauses: [Duration] { state.withLock { $0.pauses } }
     func advance(_ duration: Duration) { state.withLock { $0.now += duration } }
 
+    /// From now on each look at the clock moves it.
+    func setStep(_ step: Duration) { state.withLock { $0.step = step } }
+
     func environment(jitter: Double = 1) -> ClientEnvironment {
         ClientEnvironment(
-            now: { self.state.withLock { $0.now } },
+            now: {
+                self.state.withLock { state in
+                    state.now += state.step
+                    return state.now
+                }
+            },
             sleep: { pause in
                 self.state.withLock {
                     $0.now += pause
