@@ -23,16 +23,16 @@ final class Batch {
     var isStopped = false
     var onDrain: () -> Void = {}
 
-    private let loop: any EventLoop
-    private var queue: [Connection] = []
+    let loop: any EventLoop
+    private(set) var queue: [Connection] = []
     /// Connections whose replies wait for the sync.
     var holding: [Connection] = []
-    private(set) var connections: [ObjectIdentifier: Connection] = [:]
-    private var turnIsScheduled = false
+    var connections: [ObjectIdentifier: Connection] = [:]
+    private(set) var turnIsScheduled = false
     /// Engine milliseconds since when writes wait for a checkpoint to make room; 0 = they don't.
-    private var stalledSince: UInt64 = 0
+    var stalledSince: UInt64 = 0
     /// A timer will look at the waiting frames again.
-    private var looksAgain = false
+    var looksAgain = false
     /// Requests that this turn has decided.
     private var decidedInTurn = 0
     private var entropy = EntropyBlock()
@@ -99,7 +99,7 @@ final class Batch {
     }
 
     /// The batch is durable: what was held leaves, then the effects.
-    private func finished(_ context: BatchContext) {
+    func finished(_ context: BatchContext) {
         let released = holding
         holding.removeAll(keepingCapacity: true)
         for connection in released { connection.release() }
@@ -119,7 +119,7 @@ final class Batch {
         schedule()
     }
 
-    private func context(_ stamp: StoreClock) -> BatchContext {
+    func context(_ stamp: StoreClock) -> BatchContext {
         BatchContext(
             now: stamp.engineMs, wall: stamp.wallMs, epoch: store.epoch,
             voidBefore: max(clock.voidBefore, events.clockSteppedMs), sequence: store.nextSequence)
@@ -159,84 +159,6 @@ final class Batch {
             counters.frameErrors += 1
             connection.close(Goodbye(error))
             return 0
-        }
-    }
-
-    // MARK: connections
-
-    func add(_ connection: Connection) -> Bool {
-        guard connections.count < settings.maxConnections, !isDraining else { return false }
-        connections[ObjectIdentifier(connection)] = connection
-        return true
-    }
-
-    func remove(_ connection: Connection) {
-        connections[ObjectIdentifier(connection)] = nil
-        couriers.remove(connection)
-    }
-
-    /// Every `Bounds.tickMs`: leases that are due, checkpoints by time.
-    func tick() {
-        guard !isStopped else { return }
-        let now = clock.now().engineMs
-        do { try store.maintain(now: now) } catch { endProcess("storage", "\(error)") }
-        if couriers.hasWork(now: now) { schedule() }
-    }
-
-    /// Frames that were left undecided are looked at again.
-    private func enqueueWaiting() {
-        for connection in connections.values where connection.input.readableBytes > 0 { enqueue(connection) }
-    }
-
-    /// A full batch: the next turn takes the request. A full overlay: admission slows to the checkpoint's speed, for a while.
-    func waitsForRoom(_ connection: Connection, _ now: UInt64) -> Bool {
-        if !store.batchIsEmpty {
-            enqueue(connection)
-            return true
-        }
-        guard store.makesRoom else { return false }
-        if stalledSince == 0 {
-            stalledSince = now
-            counters.stalls += 1
-        }
-        guard now < stalledSince + Bounds.stallMs else { return false }
-        guard !looksAgain else { return true }
-        looksAgain = true
-        let bound = NIOLoopBound(self, eventLoop: loop)
-        loop.scheduleTask(in: .milliseconds(1)) {
-            bound.value.looksAgain = false
-            bound.value.enqueueWaiting()
-        }
-        return true
-    }
-
-    /// Nothing waits: no turn, no sync, no held reply.
-    var isIdle: Bool { queue.isEmpty && !turnIsScheduled && !store.isCommitting && holding.isEmpty }
-
-    /// Events of the server itself, in a commit of their own.
-    func note(_ kinds: [EventPush.Kind]) {
-        guard !store.isCommitting else { return }
-        let stamp = clock.now()
-        let context = context(stamp)
-        var state = StoreState(store: store, now: context.now)
-        engine.beginBatch()
-        for kind in kinds { engine.note(kind, context: context, state: &state) }
-        do {
-            if try store.commit(clock: stamp) == .synced { finished(context) }
-        } catch { endProcess("journal", "\(error)") }
-    }
-}
-
-extension Goodbye {
-    /// The last frame after a broken one.
-    init(_ error: WireError) {
-        switch error {
-        case .badFrameLength(let length):
-            self.init(.badFrameLength, "length \(length) isn't in \(FrameLimits.minLengthField)...\(FrameLimits.maxLengthField)")
-        case .badFlags(let flags): self.init(.badFlags, "flags 0x\(String(flags, radix: 16)) in a request")
-        case .truncatedBody: self.init(.badBody, "the body ends inside a field")
-        case .badBody: self.init(.badBody, "a length or the order of tags in the body is impossible")
-        case .unsupportedField(let tag): self.init(.badBody, "Hello's field \(tag & 0x7F) is unknown and critical, or of an impossible length")
         }
     }
 }
