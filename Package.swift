@@ -77,7 +77,7 @@ let package = Package(
         .testTarget(
             name: "AuthServerTests", dependencies: ["AuthServer", "Wire", "Engine", "Store", "LibCrypto"] + nio,
             swiftSettings: settings),
-        .testTarget(name: "CourierTests", dependencies: ["Courier"], swiftSettings: settings),
+        .testTarget(name: "CourierTests", dependencies: ["Courier", "Wire"], swiftSettings: settings),
         .testTarget(
             name: "AuthClientTests", dependencies: ["AuthClient", "Wire"] + nio, path: "clients/swift/Tests/AuthClientTests",
             swiftSettings: settings),
