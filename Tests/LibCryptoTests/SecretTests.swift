@@ -82,7 +82,6 @@ import Testing
     /// Pages of a secret carry the kernel's "don't dump" flag.
     @Test func isNotDumped() throws {
         let secret = Self.secret()
-<<<<<<< HEAD
         // Looked at while the secret is lent: afterwards it may be gone.
         let flags = secret.withUnsafeBytes { Self.flags(of: UInt(bitPattern: $0.baseAddress)) }
         let words = try #require(flags, "the secret's mapping is listed").split(separator: " ")
@@ -102,18 +101,4 @@ import Testing
         }
         return nil
     }
-=======
-        let address = secret.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
-        let maps = try String(contentsOfFile: "/proc/self/smaps", encoding: .utf8).split(separator: "\n")
-        var isInside = false
-        var flags: Substring?
-        for line in maps {
-            let range = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
-            if range.count == 2 { isInside = range[0] <= address && address < range[1] }
-            if isInside, line.hasPrefix("VmFlags:") { flags = line }
-        }
-        let words = try #require(flags, "the secret's mapping is listed").split(separator: " ")
-        #expect(words.contains("dd"), "\(words)")
-    }
->>>>>>> e65497baad4fd624097eebb33de84cfd8483d1fe
 }
