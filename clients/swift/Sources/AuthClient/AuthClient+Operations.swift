@@ -1,7 +1,7 @@
 public import Wire
 
-/// The operations. Writes get their request id here unless they bring one; bring one (`newRequestID`) to repeat a request yourself after
-/// `ClientError.unknownOutcome`.
+/// The operations. Writes get their request id here unless they bring one; bring one (`newRequestID`) to
+/// repeat a request yourself after `ClientError.unknownOutcome`.
 extension AuthClient {
     /// Round trip and engine time.
     public func ping(_ token: UInt64 = 1) async throws -> Ping.Reply {
@@ -23,7 +23,9 @@ extension AuthClient {
     public func cancel(_ message: Cancel) async throws { _ = try await call(message) }
 
     /// How a challenge stands.
-    public func status(_ message: StatusRequest) async throws -> StatusRequest.Reply { try await call(message) }
+    public func status(_ message: StatusRequest) async throws -> StatusRequest.Reply {
+        try await call(message)
+    }
 
     /// What would refuse a RequestCode now?
     public func quota(_ message: Quota) async throws -> Quota.Reply { try await call(message) }
@@ -64,7 +66,9 @@ extension AuthClient {
         try await attempting { connection, end in try await self.requestID(on: connection, until: end) }
     }
 
-    private func requestID(on connection: ClientConnection, until end: ContinuousClock.Instant) async throws -> Bytes16 {
+    private func requestID(on connection: ClientConnection, until end: ContinuousClock.Instant) async throws
+        -> Bytes16
+    {
         guard var time = engineTime else { throw ClientError.notConnected("no Hello yet") }
         if environment.now() - time.at > EngineTime.maxAge {
             do {
@@ -77,25 +81,7 @@ extension AuthClient {
             engineTime = time
         }
         var generator = SystemRandomNumberGenerator()
-        return Bytes16(timeMs: time.ms(at: environment.now()), tailHigh: generator.next(), tailLow: generator.next())
+        return Bytes16(
+            timeMs: time.ms(at: environment.now()), tailHigh: generator.next(), tailLow: generator.next())
     }
 }
-
-/// A write that carries a request id.
-protocol IdentifiedRequest: RequestMessage {
-    var requestID: Bytes16 { get set }
-}
-
-extension IdentifiedRequest {
-    func identified(by id: Bytes16) -> Self {
-        var copy = self
-        copy.requestID = id
-        return copy
-    }
-}
-
-extension RequestCode: IdentifiedRequest {}
-extension Resend: IdentifiedRequest {}
-extension Verify: IdentifiedRequest {}
-extension Cancel: IdentifiedRequest {}
-extension RedeemGrant: IdentifiedRequest {}

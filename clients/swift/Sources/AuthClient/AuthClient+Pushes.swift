@@ -2,10 +2,11 @@ public import Wire
 
 /// Events and messages: flows that outlive connections.
 extension AuthClient {
-    /// Events from `start` on, each once, in order, over lost connections too. At most `credit` are sent ahead of `acknowledge`. A new
-    /// stream ends the former one.
+    /// Events from `start` on, each once, in order, over lost connections too. At most `credit` are sent
+    /// ahead of `acknowledge`. A new stream ends the former one.
     ///
-    /// The server keeps no place for you: store the cursor of the last event that you handled, and begin there after a restart.
+    /// The server keeps no place for you: store the cursor of the last event that you handled, and begin
+    /// there after a restart.
     public func events(
         from start: Subscribe.Start, cursor: Cursor = .zero, credit: UInt16 = 256
     ) async throws -> PushStream<EventPush> {
@@ -33,8 +34,8 @@ extension AuthClient {
         flows.events?.update { $0.unacknowledged = max(0, $0.unacknowledged - Int(count)) }
     }
 
-    /// Messages to deliver, for a courier: `credit` of them at most without a `report`, which brings the next. A new stream ends the
-    /// former one.
+    /// Messages to deliver, for a courier: `credit` of them at most without a `report`, which brings the
+    /// next. A new stream ends the former one.
     public func messages(credit: UInt16) async throws -> PushStream<MessagePush> {
         let flow = MessageFlow(MessagePlace(limit: credit))
         flows.begin(flow)
@@ -66,7 +67,9 @@ extension AuthClient {
         guard let flow = flows.messages, flow.update({ $0.reported() }) else { return }
         do {
             let end = environment.now() + options.deadline
-            try await ending(flow) { try await self.lease(flow, on: try await self.connected(until: end), until: end) }
+            try await ending(flow) {
+                try await self.lease(flow, on: try await self.connected(until: end), until: end)
+            }
         } catch {
             // The next connection, or the next report, asks again.
             flow.update { $0.credit = 0 }
@@ -75,8 +78,12 @@ extension AuthClient {
 
     /// On a new connection, before anybody else uses it. A refusal ends the flow, not the connection.
     func resumeFlows(on connection: ClientConnection, until end: ContinuousClock.Instant) async throws {
-        if let flow = flows.events { try await ending(flow) { try await self.subscribe(flow, on: connection, until: end) } }
-        if let flow = flows.messages { try await ending(flow) { try await self.lease(flow, on: connection, until: end) } }
+        if let flow = flows.events {
+            try await ending(flow) { try await self.subscribe(flow, on: connection, until: end) }
+        }
+        if let flow = flows.messages {
+            try await ending(flow) { try await self.lease(flow, on: connection, until: end) }
+        }
     }
 
     private func ending<E, P>(_ flow: PushFlow<E, P>, _ body: () async throws -> Void) async throws {
@@ -91,12 +98,16 @@ extension AuthClient {
         }
     }
 
-    private func subscribe(_ flow: EventFlow, on connection: ClientConnection, until end: ContinuousClock.Instant) async throws {
+    private func subscribe(
+        _ flow: EventFlow, on connection: ClientConnection, until end: ContinuousClock.Instant
+    ) async throws {
         _ = try await exchange(flow.place.request, on: connection, until: end)
         flow.markBegun()
     }
 
-    private func lease(_ flow: MessageFlow, on connection: ClientConnection, until end: ContinuousClock.Instant) async throws {
+    private func lease(
+        _ flow: MessageFlow, on connection: ClientConnection, until end: ContinuousClock.Instant
+    ) async throws {
         // Pushes may come right behind the reply.
         flow.setLive(true)
         _ = try await exchange(flow.update { $0.renewed() }, on: connection, until: end)

@@ -2,11 +2,12 @@ public import NIOCore
 public import NIOPosix
 public import Wire
 
-/// otpd's client: asks for codes, verifies them, redeems grants, over one Unix socket. Safe to share: calls from many tasks are pipelined
-/// on one connection.
+/// otpd's client: asks for codes, verifies them, redeems grants, over one Unix socket. Safe to share: calls
+/// from many tasks are pipelined on one connection.
 ///
-/// A call returns the typed reply, or throws `ClientError` (`CancellationError` if its task is cancelled). After a lost connection the client
-/// reconnects by itself; a request whose outcome is unknown is sent again with the **same request id**, so it never acts twice.
+/// A call returns the typed reply, or throws `ClientError` (`CancellationError` if its task is cancelled).
+/// After a lost connection the client reconnects by itself; a request whose outcome is unknown is sent again
+/// with the **same request id**, so it never acts twice.
 public actor AuthClient {
     let options: ClientOptions
     let environment: ClientEnvironment
@@ -55,7 +56,8 @@ public actor AuthClient {
 
     // MARK: tries
 
-    /// Runs `body` on a connection; again, on a new one if need be, while `CallAttempts` says so and time is left.
+    /// Runs `body` on a connection; again, on a new one if need be, while `CallAttempts` says so and time is
+    /// left.
     func attempting<R: Sendable>(
         maxRetries: Int? = nil, _ body: (ClientConnection, ContinuousClock.Instant) async throws -> R
     ) async throws -> R {
@@ -84,7 +86,9 @@ public actor AuthClient {
     private func timeLeft(until end: ContinuousClock.Instant) throws -> TimeAmount {
         let left = (end - environment.now()).components
         let nanos = left.seconds * 1_000_000_000 + left.attoseconds / 1_000_000_000
-        guard nanos > 0 else { throw ClientError.notConnected("the deadline passed before anything was sent") }
+        guard nanos > 0 else {
+            throw ClientError.notConnected("the deadline passed before anything was sent")
+        }
         return .nanoseconds(nanos)
     }
 
@@ -167,7 +171,8 @@ public actor AuthClient {
 
     // MARK: flows of pushes
 
-    /// A flow needs a connection even when nobody calls. Before the first connection is open, the call that begins the flow sees to it.
+    /// A flow needs a connection even when nobody calls. Before the first connection is open, the call that
+    /// begins the flow sees to it.
     private func connectionEnded() {
         guard !isResuming, openedAt != nil, flowsNeedConnection else { return }
         isResuming = true
@@ -176,8 +181,8 @@ public actor AuthClient {
 
     private var flowsNeedConnection: Bool { !isClosed && flows.areActive && connection?.isActive != true }
 
-    /// Until it succeeds, the flows end, or the server says that it is no use. A connection that is lost again while this runs is this
-    /// loop's too: its end finds `isResuming` set.
+    /// Until it succeeds, the flows end, or the server says that it is no use. A connection that is lost
+    /// again while this runs is this loop's too: its end finds `isResuming` set.
     private func reconnectForFlows() async {
         defer { isResuming = false }
         if let openedAt, environment.now() - openedAt > options.maxBackOff { quickLosses = 0 }
@@ -194,19 +199,5 @@ public actor AuthClient {
                 flows.finish(error as? ClientError)
             }
         }
-    }
-}
-
-/// The server's clock as this process can tell it: what it said last, plus the time passed by a clock that nobody sets.
-struct EngineTime {
-    let ms: UInt64
-    let at: ContinuousClock.Instant
-
-    /// The server slews its clock by up to 0.5 ‰: within this time that is 0.3 s of the 660 s that a request id may be off.
-    static let maxAge = Duration.seconds(600)
-
-    func ms(at now: ContinuousClock.Instant) -> UInt64 {
-        let passed = max(now - at, .zero).components
-        return ms + UInt64(passed.seconds) * 1_000 + UInt64(passed.attoseconds / 1_000_000_000_000_000)
     }
 }

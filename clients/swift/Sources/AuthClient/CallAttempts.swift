@@ -1,6 +1,7 @@
 import Wire
 
-/// One call's life over its tries, as a value: a failure in, what to do next out. It knows no clock and no socket.
+/// One call's life over its tries, as a value: a failure in, what to do next out. It knows no clock and no
+/// socket.
 struct CallAttempts {
     /// The protocol's bound on sending a request again.
     static let protocolRetries = 3
@@ -46,11 +47,14 @@ struct CallAttempts {
         case .refused(let refusal):
             switch refusal.status {
             case .unknown: return .unknownOutcome("the server couldn't say")
-            case .draining, .overloaded, .notPermitted, .unsupportedOperation, .requestTooOld, .requestFromFuture:
+            case .draining, .overloaded, .notPermitted, .unsupportedOperation, .requestTooOld,
+                .requestFromFuture:
                 // Answered before the server looks for the request id: says nothing of the earlier try.
                 return mayHaveActed ? .unknownOutcome("\(error), after a try of unknown outcome") : error
-            case .done, .unsupportedField, .unknownPurpose, .invalidAccount, .invalidPhone, .invalidSession, .invalidCode,
-                .requestIdConflict, .quarantined, .blocked, .factorDisabled, .limited, .challengeNotOpen, .wrongCode,
+            case .done, .unsupportedField, .unknownPurpose, .invalidAccount, .invalidPhone, .invalidSession,
+                .invalidCode,
+                .requestIdConflict, .quarantined, .blocked, .factorDisabled, .limited, .challengeNotOpen,
+                .wrongCode,
                 .alreadyVerified, .grantInvalid, .leaseNotHeld, .cursorGone, .undeliverable, .none:
                 return error
             }
@@ -75,7 +79,8 @@ struct CallAttempts {
         case .goodbye(let reason, _):
             switch reason {
             case .shuttingDown, .storageFailure, .tooManyConnections, .helloTimeout: true
-            case .badFrameLength, .badFlags, .badBody, .helloExpected, .helloTwice, .badMagic, .unsupportedVersion,
+            case .badFrameLength, .badFlags, .badBody, .helloExpected, .helloTwice, .badMagic,
+                .unsupportedVersion,
                 .notPermitted, .inputOverflow, .outputOverflow, .none:
                 false
             }

@@ -3,8 +3,8 @@ import NIOPosix
 import Synchronization
 import Wire
 
-/// One connection: requests are pipelined, replies may overtake one another. Everything mutable belongs to its event loop; what to do is
-/// `ClientStateMachine`'s to say.
+/// One connection: requests are pipelined, replies may overtake one another. Everything mutable belongs to
+/// its event loop; what to do is `ClientStateMachine`'s to say.
 final class ClientConnection: Sendable {
     private let channel: any Channel
     private let handler: NIOLoopBound<Handler>
@@ -27,7 +27,9 @@ final class ClientConnection: Sendable {
         let channel = try await ClientBootstrap(group: loop)
             .connectTimeout(timeout)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(handler.value) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(handler.value)
+                }
             }
             .connect(unixDomainSocketPath: path).get()
         return ClientConnection(channel: channel, handler: handler)
@@ -40,7 +42,8 @@ final class ClientConnection: Sendable {
         channel.eventLoop.execute { [handler] in handler.value.opened(maxInFlight: maxInFlight) }
     }
 
-    /// The reply's body, status first. A cancelled task gets `CancellationError` at once; its request may have acted.
+    /// The reply's body, status first. A cancelled task gets `CancellationError` at once; its request may
+    /// have acted.
     func exchange<M: RequestMessage>(_ message: M, timeout: TimeAmount) async throws -> [UInt8] {
         let correlation = lastCorrelation.add(1, ordering: .relaxed).newValue
         let promise = channel.eventLoop.makePromise(of: [UInt8].self)
@@ -80,7 +83,10 @@ final class ClientConnection: Sendable {
         private let onPush: @Sendable (ClientStateMachine.Push) -> Void
         private let onEnd: @Sendable () -> Void
 
-        init(onPush: @escaping @Sendable (ClientStateMachine.Push) -> Void, onEnd: @escaping @Sendable () -> Void) {
+        init(
+            onPush: @escaping @Sendable (ClientStateMachine.Push) -> Void,
+            onEnd: @escaping @Sendable () -> Void
+        ) {
             self.onPush = onPush
             self.onEnd = onEnd
         }

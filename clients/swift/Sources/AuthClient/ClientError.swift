@@ -2,8 +2,8 @@ public import Wire
 
 /// Why a call has no result.
 ///
-/// `refused` and `notConnected` are certain: the request did nothing. After any other the request may or may not have acted, and only the
-/// same request id is safe to send again.
+/// `refused` and `notConnected` are certain: the request did nothing. After any other the request may or may
+/// not have acted, and only the same request id is safe to send again.
 public enum ClientError: Error, Equatable, Sendable {
     /// The server said no, and nothing more will come of this request.
     case refused(Refusal)

@@ -8,7 +8,8 @@ public struct ClientOptions: Sendable {
     public var roles = Roles()
     /// For one call, its retries included.
     public var deadline: Duration = .seconds(5)
-    /// Times that a request of unknown outcome is sent again, always with the same request id; the protocol's bound is 3.
+    /// Times that a request of unknown outcome is sent again, always with the same request id; the protocol's
+    /// bound is 3.
     public var maxRetries = 3
     /// Before the first retry or reconnect; doubled each time up to `maxBackOff`, with jitter.
     public var backOff: Duration = .milliseconds(50)

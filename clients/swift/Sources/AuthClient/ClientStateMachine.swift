@@ -1,15 +1,18 @@
 import Wire
 
-/// The protocol's client side as a value: calls, bytes and time-outs in, actions out. It knows no socket and no clock.
+/// The protocol's client side as a value: calls, bytes and time-outs in, actions out. It knows no socket and
+/// no clock.
 struct ClientStateMachine {
-    /// Calls that wait for a place in flight; more are refused at once rather than kept to miss their deadlines.
+    /// Calls that wait for a place in flight; more are refused at once rather than kept to miss their
+    /// deadlines.
     static let maxWaiting = 8_192
 
     /// What comes unasked, and where in its order the flow of events began.
     enum Push: Sendable {
         case event(EventPush)
         case message(MessagePush)
-        /// The reply to Subscribe: pushes before it belong to no subscription of this connection, or to a former one.
+        /// The reply to Subscribe: pushes before it belong to no subscription of this connection, or to a
+        /// former one.
         case subscribed(Subscribe.Reply)
     }
 
@@ -54,14 +57,19 @@ struct ClientStateMachine {
         case .ended(let why): return [.fail(correlation, .notConnected("\(why)"))]
         }
         switch ClientStateMachine.encode(message, correlation: correlation) {
-        case .failure(let error): return [.fail(correlation, .protocolViolation("the request can't be encoded: \(error)"))]
+        case .failure(let error):
+            return [.fail(correlation, .protocolViolation("the request can't be encoded: \(error)"))]
         case .success(let bytes):
             guard inFlight.count >= maxInFlight else {
                 inFlight[correlation] = M.opcode
                 return [.write(bytes)]
             }
             guard waiting.count < ClientStateMachine.maxWaiting else {
-                return [.fail(correlation, .notConnected("\(ClientStateMachine.maxWaiting) calls are waiting already"))]
+                return [
+                    .fail(
+                        correlation,
+                        .notConnected("\(ClientStateMachine.maxWaiting) calls are waiting already"))
+                ]
             }
             waiting.append(correlation, (M.opcode, bytes))
             return []
@@ -141,7 +149,8 @@ struct ClientStateMachine {
         try reading(input[offset...]) { raw throws(WireError) in
             guard let frame = try Frame.next(in: raw) else { return nil }
             let taken = TakenFrame(
-                opcode: frame.opcode, flags: frame.flags, correlation: frame.correlation, body: Array(frame.body))
+                opcode: frame.opcode, flags: frame.flags, correlation: frame.correlation,
+                body: Array(frame.body))
             return (taken, frame.totalBytes)
         }
     }
@@ -154,14 +163,17 @@ struct ClientStateMachine {
             return true
         }
         switch Opcode(rawValue: frame.opcode) {
-        case .message: actions.append(.push(.message(try ClientStateMachine.body(MessagePush.self, frame.body[...]))))
-        case .event: actions.append(.push(.event(try ClientStateMachine.body(EventPush.self, frame.body[...]))))
+        case .message:
+            actions.append(.push(.message(try ClientStateMachine.body(MessagePush.self, frame.body[...]))))
+        case .event:
+            actions.append(.push(.event(try ClientStateMachine.body(EventPush.self, frame.body[...]))))
         case .goodbye:
             let goodbye = try ClientStateMachine.body(Goodbye.self, frame.body[...])
             end(.goodbye(Goodbye.Reason(rawValue: goodbye.reason), goodbye.text.text), &actions)
             return true
         case .none: break  // Of a later server: skipped, as the protocol says.
-        case .hello, .ping, .requestCode, .resend, .verify, .cancel, .status, .quota, .checkGrant, .redeemGrant,
+        case .hello, .ping, .requestCode, .resend, .verify, .cancel, .status, .quota, .checkGrant,
+            .redeemGrant,
             .leaseMessages, .reportMessage, .subscribe, .acknowledge, .stats, .drain:
             end(.protocolViolation("a push of opcode \(frame.opcode)"), &actions)
             return true
@@ -169,7 +181,9 @@ struct ClientStateMachine {
         return false
     }
 
-    private mutating func handleReply(_ frame: TakenFrame, _ actions: inout [Action]) throws(WireError) -> Bool {
+    private mutating func handleReply(_ frame: TakenFrame, _ actions: inout [Action]) throws(WireError)
+        -> Bool
+    {
         guard let opcode = inFlight[frame.correlation] else { return false }  // Expired or given up.
         guard opcode.rawValue == frame.opcode else {
             end(.protocolViolation("a reply of opcode \(frame.opcode) to \(opcode)"), &actions)
@@ -177,7 +191,8 @@ struct ClientStateMachine {
         }
         inFlight[frame.correlation] = nil
         if opcode == .subscribe, frame.body.starts(with: [0, 0]) {
-            actions.append(.push(.subscribed(try ClientStateMachine.body(Subscribe.Reply.self, frame.body[2...]))))
+            actions.append(
+                .push(.subscribed(try ClientStateMachine.body(Subscribe.Reply.self, frame.body[2...]))))
         }
         actions.append(.succeed(frame.correlation, body: frame.body))
         actions += next()
@@ -212,10 +227,12 @@ struct ClientStateMachine {
         case .goodbye(let reason, _):
             if opcode == .hello { return why }
             switch reason {
-            case .badFrameLength, .badFlags, .badBody, .helloExpected, .helloTwice, .badMagic, .unsupportedVersion:
+            case .badFrameLength, .badFlags, .badBody, .helloExpected, .helloTwice, .badMagic,
+                .unsupportedVersion:
                 // The server can't read this client: the same bytes again won't help.
                 return why
-            case .notPermitted, .helloTimeout, .inputOverflow, .outputOverflow, .tooManyConnections, .shuttingDown,
+            case .notPermitted, .helloTimeout, .inputOverflow, .outputOverflow, .tooManyConnections,
+                .shuttingDown,
                 .storageFailure, .none:
                 return .unknownOutcome("\(why)")
             }

@@ -1,4 +1,5 @@
-/// First in, first out, and any may leave early. Bounded: it holds at most twice as many numbers as entries, plus a page.
+/// First in, first out, and any may leave early. Bounded: it holds at most twice as many numbers as entries,
+/// plus a page.
 struct WaitingLine<Entry> {
     private static var page: Int { 64 }
     private var entries: [UInt32: Entry] = [:]

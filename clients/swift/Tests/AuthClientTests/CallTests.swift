@@ -9,7 +9,9 @@ import Wire
         try await withServer { _, peer in
             try peer.hello()
             let requests = try (0..<10).map { _ in try peer.next() }
-            guard Set(requests.map(\.correlation)).count == 10 else { throw FakeError.unexpected("a correlation id twice") }
+            guard Set(requests.map(\.correlation)).count == 10 else {
+                throw FakeError.unexpected("a correlation id twice")
+            }
             for request in requests.reversed() {
                 try peer.reply(to: request, pong(try request.decode(Ping.self).token))
             }
@@ -164,7 +166,8 @@ import Wire
             try peer.hello()
             for cut in 0..<length {
                 let request = try peer.next()
-                let bytes = try replyFrame(pong(UInt64(cut)), opcode: Opcode.ping.rawValue, correlation: request.correlation)
+                let bytes = try replyFrame(
+                    pong(UInt64(cut)), opcode: Opcode.ping.rawValue, correlation: request.correlation)
                 try peer.send(Array(bytes[..<cut]))
                 try peer.send(Array(bytes[cut...]))
             }

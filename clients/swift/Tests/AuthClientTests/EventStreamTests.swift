@@ -7,14 +7,16 @@ import Wire
 @Suite struct EventStreamTests {
     /// Reads Subscribe, checks it, answers it.
     static func subscribe(
-        _ peer: Peer, _ start: Subscribe.Start, after sequence: UInt64 = 0, credit: UInt16, head newest: UInt64
+        _ peer: Peer, _ start: Subscribe.Start, after sequence: UInt64 = 0, credit: UInt16,
+        head newest: UInt64
     ) throws {
         let request = try peer.next()
         guard request.opcode == .subscribe else { throw FakeError.unexpected("\(request.opcode)") }
         let message = try request.decode(Subscribe.self)
         let cursor = sequence == 0 ? Cursor.zero : Cursor(epoch: 1, sequence: sequence, index: 0)
         guard message.start == start.rawValue, message.cursor == cursor, message.credit == credit else {
-            throw FakeError.unexpected("start \(message.start), cursor \(message.cursor), credit \(message.credit)")
+            throw FakeError.unexpected(
+                "start \(message.start), cursor \(message.cursor), credit \(message.credit)")
         }
         try peer.reply(to: request, head(newest))
     }
@@ -79,7 +81,9 @@ import Wire
                 for sequence in 1...3 as ClosedRange<UInt64> { try peer.push(event(sequence)) }
                 let request = try peer.next()
                 let message = try request.decode(Acknowledge.self)
-                guard message.credit == 2, message.cursor.sequence == 2 else { throw FakeError.unexpected("\(message)") }
+                guard message.credit == 2, message.cursor.sequence == 2 else {
+                    throw FakeError.unexpected("\(message)")
+                }
                 try peer.reply(to: request, Empty())
                 try mayEnd.wait()
             } else {

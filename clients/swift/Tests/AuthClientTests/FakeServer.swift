@@ -2,7 +2,8 @@ import Foundation
 import Synchronization
 import Wire
 
-/// A server on a Unix socket that does what a test's script says: one blocking thread a connection, so that scripts read top to bottom.
+/// A server on a Unix socket that does what a test's script says: one blocking thread a connection, so that
+/// scripts read top to bottom.
 final class FakeServer: Sendable {
     let path: String
     private let folder: URL
@@ -22,7 +23,9 @@ final class FakeServer: Sendable {
         var template = pattern.utf8CString
         let made = template.withUnsafeMutableBufferPointer { $0.baseAddress.flatMap { mkdtemp($0) } != nil }
         guard made else { throw FakeError.posix("mkdtemp", errno) }
-        folder = URL(fileURLWithPath: String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
+        folder = URL(
+            fileURLWithPath: String(
+                decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
         path = folder.appendingPathComponent("otpd.sock").path
         self.script = script
         listener = try FakeServer.listen(path)
@@ -31,7 +34,8 @@ final class FakeServer: Sendable {
 
     var connections: Int { state.withLock { $0.accepted } }
 
-    /// Stops listening and says what the scripts had to complain about; a script that still runs is a complaint.
+    /// Stops listening and says what the scripts had to complain about; a script that still runs is a
+    /// complaint.
     func stop() async throws -> [String] {
         shutdown(listener, Int32(SHUT_RDWR))
         let isQuiet = await eventually { self.state.withLock { $0.running == 0 } }
@@ -108,7 +112,9 @@ final class Peer {
         self.fd = fd
         var limit = timeval(tv_sec: 10, tv_usec: 0)
         let size = socklen_t(MemoryLayout<timeval>.size)
-        guard setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, size) == 0 else { throw FakeError.posix("setsockopt", errno) }
+        guard setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, size) == 0 else {
+            throw FakeError.posix("setsockopt", errno)
+        }
     }
 
     /// The next request; waits for it.
@@ -141,7 +147,10 @@ final class Peer {
             guard frame.flags == [], let opcode = Opcode(rawValue: frame.opcode) else {
                 throw FakeError.unexpected("flags \(frame.flags.rawValue), opcode \(frame.opcode)")
             }
-            return (Request(opcode: opcode, correlation: frame.correlation, body: Array(frame.body)), frame.totalBytes)
+            return (
+                Request(opcode: opcode, correlation: frame.correlation, body: Array(frame.body)),
+                frame.totalBytes
+            )
         }
         guard let (request, count) = found else { return nil }
         input.removeFirst(count)
@@ -170,7 +179,9 @@ final class Peer {
     func send(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
-            let count = bytes[sent...].withUnsafeBytes { Glibc.send(fd, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = bytes[sent...].withUnsafeBytes {
+                Glibc.send(fd, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             guard count > 0 else { throw FakeError.posix("send", errno) }
             sent += count
         }
@@ -178,6 +189,8 @@ final class Peer {
 
     /// Waits until the client closes.
     func expectClose() throws {
-        if let request = try nextUnlessClosed() { throw FakeError.unexpected("\(request.opcode) instead of a close") }
+        if let request = try nextUnlessClosed() {
+            throw FakeError.unexpected("\(request.opcode) instead of a close")
+        }
     }
 }

@@ -30,7 +30,9 @@ import Wire
                 try peer.push(Self.message(1))
                 try peer.push(Self.message(2))
                 let report = try peer.next()
-                guard try report.decode(ReportMessage.self).send == 1 else { throw FakeError.unexpected("the other message") }
+                guard try report.decode(ReportMessage.self).send == 1 else {
+                    throw FakeError.unexpected("the other message")
+                }
                 try peer.reply(to: report, Empty())
                 try Self.lease(peer, credit: 1)
             } else {

@@ -41,7 +41,8 @@ import Wire
         }
     }
 
-    /// The bodies are equal byte for byte; a write's begins with an id that isn't zero and differs from call to call.
+    /// The bodies are equal byte for byte; a write's begins with an id that isn't zero and differs from call
+    /// to call.
     private func expectSame(_ bodies: [[UInt8]], _ operation: Operation) {
         #expect(Set(bodies).count == 1)
         if operation.isWrite { #expect(bodies.first?.prefix(16).contains { $0 != 0 } == true) }
@@ -71,7 +72,11 @@ import Wire
             for round in 0..<4 {
                 let request = try peer.next()
                 seen.add(request.body)
-                if round < 3 { try peer.refuse(request, Refusal(.unknown)) } else { try operation.answer(request, peer) }
+                if round < 3 {
+                    try peer.refuse(request, Refusal(.unknown))
+                } else {
+                    try operation.answer(request, peer)
+                }
             }
             try peer.expectClose()
         } test: { client, server in
@@ -157,7 +162,8 @@ import Wire
             try peer.expectClose()
         } test: { client, server in
             let error = await failure { try await client.verify(Verify()) } as? ClientError
-            #expect(error == .unknownOutcome("the server ended the connection: storageFailure: the disk lies"))
+            #expect(
+                error == .unknownOutcome("the server ended the connection: storageFailure: the disk lies"))
             #expect(server.connections == 4)
         }
     }

@@ -23,7 +23,9 @@ func refusalFrame(_ refusal: Refusal, opcode: UInt16, correlation: UInt32) throw
     try frame { try FieldEncoder.refusal(refusal, to: opcode, correlation: correlation, into: $0) }
 }
 
-func pushFrame<M: PushMessage>(_ message: M) throws -> [UInt8] { try frame { try FieldEncoder.push(message, into: $0) } }
+func pushFrame<M: PushMessage>(_ message: M) throws -> [UInt8] {
+    try frame { try FieldEncoder.push(message, into: $0) }
+}
 
 func helloReply(engineTimeMs: UInt64 = 1_700_000_000_000, maxInFlight: UInt16 = 64) -> Hello.Reply {
     var reply = Hello.Reply()
@@ -93,7 +95,8 @@ func quickOptions(deadline: Duration = .seconds(10), retries: Int = 3) -> Client
 }
 
 func testClient(_ path: String, _ options: ClientOptions, _ environment: ClientEnvironment) -> AuthClient {
-    AuthClient(path: path, options: options, group: .singletonMultiThreadedEventLoopGroup, environment: environment)
+    AuthClient(
+        path: path, options: options, group: .singletonMultiThreadedEventLoopGroup, environment: environment)
 }
 
 /// Polls until `condition` holds; false after ten seconds.
@@ -129,7 +132,9 @@ final class Gate: Sendable {
     func open() { semaphore.signal() }
 
     func wait() throws {
-        guard semaphore.wait(timeout: .now() + 10) == .success else { throw FakeError.unexpected("a gate stayed shut") }
+        guard semaphore.wait(timeout: .now() + 10) == .success else {
+            throw FakeError.unexpected("a gate stayed shut")
+        }
     }
 }
 
