@@ -15,7 +15,8 @@ public struct MessageTexts: Sendable {
 
     /// Adds a purpose's text; the worst case must fit one GSM-7 segment, or two in UCS-2.
     public mutating func add(_ text: String, tenant: TenantPolicy, purpose: PurposePolicy) throws(TemplateError) {
-        templates[MessageTexts.key(tenant.number, purpose.number)] = try SMSTemplate(text)
+        templates[MessageTexts.key(tenant.number, purpose.number)] = try SMSTemplate(
+            text, longestCode: Int(purpose.codeLength), longestShop: tenant.shop)
         shops[tenant.number] = tenant.shop
     }
 
