@@ -44,7 +44,12 @@ struct CourierSession {
         return frame(report)
     }
 
+    /// A push takes credit whatever becomes of the message: an expired one, never reported, too.
+    private var needsCredit: Bool { isReady && (!hasLeased || taken >= CourierSession.credit / 2) }
+
     private mutating func lease() -> [UInt8] {
+        hasLeased = true
+        taken = 0
         var lease = LeaseMessages()
         lease.credit = CourierSession.credit
         return frame(lease)
@@ -72,16 +77,11 @@ struct CourierSession {
                 while let frame = try Frame.next(in: UnsafeRawBufferPointer(rebasing: raw[consumed...])) {
                     consumed += frame.totalBytes
                     if let action = try handle(frame) { actions.append(action) }
+                    if needsCredit { actions.append(.send(lease())) }
                 }
             } catch { actions.append(.close("the server broke the protocol: \(error)", isOrderly: false)) }
         }
         input.removeFirst(consumed)
-        // A push takes credit whatever becomes of the message: an expired one, never reported, too.
-        if isReady, !hasLeased || taken >= CourierSession.credit / 2 {
-            hasLeased = true
-            taken = 0
-            actions.append(.send(lease()))
-        }
         return actions
     }
 

@@ -141,7 +141,7 @@ import Wire
             }
         }
         #expect(tokens == Array(1...40), "in the order of the pushes")
-        #expect((1...2).contains(leases))
+        #expect(leases == 2, "after the 16th and the 32nd")
         #expect(courier.stop() != nil)
     }
 
@@ -192,9 +192,17 @@ import Wire
     @Test func waitsForAServerThatIsNotThere() throws {
         let folder = try TemporaryFolder()
         let courier = RunningCourier(folder.path + "/s") { try ConsoleGateway(allowPlaintext: true) { _ in } }
-        #expect(eventually { courier.notes.all == ["\(folder.path)/s: No such file or directory. Is otpd running?"] })
+        #expect(eventually { courier.hasStarted })
         let server = try FakeServer(folder.path + "/s")
         try server.accept().greet()
+        #expect(courier.stop() != nil)
+        #expect(courier.notes.all.isEmpty, "a server may take a moment to start")
+    }
+
+    @Test func saysThatNobodyIsThere() throws {
+        let folder = try TemporaryFolder()
+        let courier = RunningCourier(folder.path + "/s") { try ConsoleGateway(allowPlaintext: true) { _ in } }
+        #expect(eventually { courier.notes.all == ["\(folder.path)/s: No such file or directory. Is otpd running?"] })
         #expect(courier.stop() != nil)
     }
 

@@ -33,6 +33,7 @@ final class RunningCourier: Sendable {
         }.start()
     }
 
+    var hasStarted: Bool { state.withLock { $0.thread != nil } }
     var isOver: Bool { state.withLock { $0.isOver } }
     var failure: String? { state.withLock { $0.failure } }
 

@@ -81,17 +81,23 @@ import Testing
 
     /// Pages of a secret carry the kernel's "don't dump" flag.
     @Test func isNotDumped() throws {
-        let secret = Self.secret()
-        let address = secret.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
-        let maps = try String(contentsOfFile: "/proc/self/smaps", encoding: .utf8).split(separator: "\n")
-        var isInside = false
-        var flags: Substring?
-        for line in maps {
-            let range = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
-            if range.count == 2 { isInside = range[0] <= address && address < range[1] }
-            if isInside, line.hasPrefix("VmFlags:") { flags = line }
+        let flags = try Self.secret().withUnsafeBytes { bytes in
+            try Self.mappingFlags(of: UInt(bitPattern: bytes.baseAddress))
         }
         let words = try #require(flags, "the secret's mapping is listed").split(separator: " ")
         #expect(words.contains("dd"), "\(words)")
+    }
+
+    /// The `VmFlags` line of the mapping that holds `address`.
+    private static func mappingFlags(of address: UInt) throws -> String? {
+        var isInside = false
+        // Read to the end: `String(contentsOfFile:)` stops after the first page of a file of procfs.
+        let maps = try #require(try FileHandle(forReadingAtPath: "/proc/self/smaps")?.readToEnd())
+        for line in String(decoding: maps, as: UTF8.self).split(separator: "\n") {
+            let range = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
+            if range.count == 2 { isInside = range[0] <= address && address < range[1] }
+            if isInside, line.hasPrefix("VmFlags:") { return String(line) }
+        }
+        return nil
     }
 }
