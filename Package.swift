@@ -73,11 +73,11 @@ let package = Package(
         .testTarget(name: "LibCryptoTests", dependencies: ["LibCrypto"], swiftSettings: settings),
         .testTarget(name: "SMSTextTests", dependencies: ["SMSText"], swiftSettings: settings),
         .testTarget(name: "EngineTests", dependencies: ["Engine", "Wire", "LibCrypto"], swiftSettings: settings),
-        .testTarget(name: "StoreTests", dependencies: ["Store", "LibCrypto", "CLinuxShim"], swiftSettings: settings),
+        .testTarget(name: "StoreTests", dependencies: ["Store", "LibCrypto", "CLinuxShim", "CLMDB"], swiftSettings: settings),
         .testTarget(
             name: "AuthServerTests", dependencies: ["AuthServer", "Wire", "Engine", "Store", "LibCrypto"] + nio,
             swiftSettings: settings),
-        .testTarget(name: "CourierTests", dependencies: ["Courier"], swiftSettings: settings),
+        .testTarget(name: "CourierTests", dependencies: ["Courier", "Wire"], swiftSettings: settings),
         .testTarget(
             name: "AuthClientTests", dependencies: ["AuthClient", "Wire"] + nio, path: "clients/swift/Tests/AuthClientTests",
             swiftSettings: settings),

@@ -66,7 +66,6 @@ extension Batch {
         case .drain:
             _ = try FieldDecoder.decode(Drain.self, from: body)
             answer(Empty(), frame, connection)
-            connection.flush()
             onDrain()
             return true
         case .requestCode: request = .requestCode(try FieldDecoder.decode(RequestCode.self, from: body))
@@ -92,6 +91,7 @@ extension Batch {
         let isWrite = request.isWrite
         if isWrite {
             if store.isCommitting { return false }
+            if !store.canAccept, waitsForRoom(connection, context.now) { return false }
             if isDraining {
                 refuse(.draining, frame, connection, retryAfterMs: 1_000)
                 return true

@@ -17,6 +17,14 @@ public struct ServerSettings: Sendable {
     public var commit = CommitMode.auto
     /// Accept a wall clock that is far ahead, once.
     public var acceptClock = false
+    /// Milliseconds until Hello must have come.
+    var helloMillis = Bounds.helloSeconds * 1_000
+    /// Bytes of a journal segment; bytes and records of an overlay. Small ones are for tests.
+    var segmentBytes = 32 << 20
+    var overlayBytes = 48 << 20
+    var overlayRecords = 131_072
+    /// Where the clocks come from.
+    var clockSource: @Sendable () -> ClockSource = { .system }
     /// Name and version, as Hello tells it.
     public let version = "otpd 0.1"
 

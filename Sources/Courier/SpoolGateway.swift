@@ -7,7 +7,7 @@ public import Wire
 public struct SpoolGateway: Gateway {
     private let folder: String
 
-    /// Makes the folder (0700) if it isn't there, and removes what expired while nobody looked.
+    /// Makes the folder (0700) if it isn't there, and removes what expired, or was left half-written, while nobody looked.
     public init(folder: String, allowPlaintext: Bool, nowWallMs: UInt64) throws(CourierError) {
         try PlaintextConsent.check(allowPlaintext, gateway: "spool")
         self.folder = folder
@@ -17,7 +17,7 @@ public struct SpoolGateway: Gateway {
         guard access(folder, W_OK | X_OK) == 0 else {
             throw CourierError("\(folder): \(String(cString: strerror(errno))). The courier must be able to write there.")
         }
-        sweep(nowWallMs: nowWallMs)
+        sweep { isHalfWritten, end in isHalfWritten || end <= nowWallMs }
     }
 
     /// `<challenge>-<send>.sms`.
@@ -39,29 +39,42 @@ public struct SpoolGateway: Gateway {
         return .submitted
     }
 
-    public mutating func sweep(nowWallMs: UInt64) {
+    /// Half-written files are left alone: another courier on this folder may be at work on them.
+    public mutating func sweep(nowWallMs: UInt64) { sweep { isHalfWritten, end in !isHalfWritten && end <= nowWallMs } }
+
+    /// Removes those of our files for which `isOver(isHalfWritten, expiry)`. Nobody else's: the folder may be shared.
+    private func sweep(_ isOver: (Bool, UInt64) -> Bool) {
         guard let directory = opendir(folder) else { return }
         defer { closedir(directory) }
         while let entry = readdir(directory) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
                 String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
             }
-            guard name.hasSuffix(".sms") || name.hasSuffix(".sms.new") else { continue }
+            guard let isHalfWritten = SpoolGateway.isHalfWritten(name) else { continue }
             let path = folder + "/" + name
-            if let end = SpoolGateway.expiry(of: path), end > nowWallMs { continue }
-            unlink(path)
+            if let end = SpoolGateway.expiry(of: path), isOver(isHalfWritten, end) { unlink(path) }
         }
     }
 
-    /// The second line's number; `nil` for a file that isn't whole.
+    /// Whether a file of ours is still (or was left) half-written; `nil` for a name that isn't ours.
+    static func isHalfWritten(_ name: String) -> Bool? {
+        let isHalf = name.hasSuffix(".sms.new")
+        guard isHalf || name.hasSuffix(".sms") else { return nil }
+        let parts = name.dropLast(isHalf ? 8 : 4).split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 2, Bytes16(hexadecimal: String(parts[0])) != nil, UInt8(parts[1]) != nil else { return nil }
+        return isHalf
+    }
+
+    /// The second line's number; 0 for a file that doesn't say; `nil` for one that can't be read now.
     static func expiry(of path: String) -> UInt64? {
-        let fd = linux_open(path, O_RDONLY, 0)
+        let fd = linux_open(path, O_RDONLY | O_NOFOLLOW, 0)
         guard fd >= 0 else { return nil }
         defer { close(fd) }
         var bytes = [UInt8](repeating: 0, count: 128)
         let count = read(fd, &bytes, bytes.count)
-        let lines = String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).split(separator: "\n")
-        guard lines.count >= 2, lines[1].hasPrefix("Expires: ") else { return nil }
-        return UInt64(lines[1].dropFirst(9))
+        guard count >= 0 else { return nil }
+        let lines = String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: "\n")
+        guard lines.count >= 2, lines[1].hasPrefix("Expires: ") else { return 0 }
+        return UInt64(lines[1].dropFirst(9)) ?? 0
     }
 }

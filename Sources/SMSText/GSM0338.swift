@@ -36,13 +36,15 @@ public enum GSM0338 {
         return octets
     }
 
-    /// The text of unpacked septets; an unknown escape gives its basic character, as the standard asks.
+    /// The text of unpacked septets. As the standard asks, an unknown escape gives its basic character, and an escape that is
+    /// escaped, or the last septet, a space.
     public static func decode(_ septets: [UInt8]) -> String {
         var scalars = String.UnicodeScalarView()
         var isEscaped = false
         for septet in septets {
-            if septet == 0x1B, !isEscaped {
-                isEscaped = true
+            if septet == 0x1B {
+                if isEscaped { scalars.append(" ") }
+                isEscaped.toggle()
                 continue
             }
             if isEscaped, let entry = extended.first(where: { $0.septet == septet }) {
@@ -52,6 +54,7 @@ public enum GSM0338 {
             }
             isEscaped = false
         }
+        if isEscaped { scalars.append(" ") }
         return String(scalars)
     }
 }

@@ -30,22 +30,75 @@ final class LMDBEnvironment {
         try LMDBEnvironment.check(mdb_env_set_maxdbs(env, 40), "mdb_env_set_maxdbs")
         try LMDBEnvironment.check(mdb_env_set_mapsize(env, mapBytes), "mdb_env_set_mapsize")
         try LMDBEnvironment.check(mdb_env_open(env, path, UInt32(MDB_NOTLS), 0o600), "mdb_env_open \(path)")
-        let transaction = try begin(readOnly: false)
-        for spec in specs { tables.append(try open(spec.name, transaction)) }
-        meta = try open("meta", transaction)
+        let isOpen = try openAll(specs)
+        if !isOpen { try createAll(specs) }
+        try checkTransactionID(path)
+    }
+
+    /// Opens every database in a read transaction, so that a start writes nothing; false when one doesn't exist yet.
+    private func openAll(_ specs: [TableSpec]) throws(StoreError) -> Bool {
+        let transaction = try begin(readOnly: true)
+        for name in specs.map(\.name) + ["meta"] {
+            var dbi: MDB_dbi = 0
+            let code = mdb_dbi_open(transaction, name, 0, &dbi)
+            if code == 0 {
+                tables.append(dbi)
+                continue
+            }
+            mdb_txn_abort(transaction)
+            tables = []
+            if code == MDB_NOTFOUND { return false }
+            throw .lmdb(operation: "mdb_dbi_open \(name)", code: code)
+        }
+        meta = tables.removeLast()
+        // Handles of an aborted transaction are closed, those of a committed one stay.
         try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
+        return true
+    }
+
+    private func createAll(_ specs: [TableSpec]) throws(StoreError) {
+        let transaction = try begin(readOnly: false)
+        for spec in specs { tables.append(try create(spec.name, transaction)) }
+        meta = try create("meta", transaction)
+        try LMDBEnvironment.check(putTransactionID(transaction), "mdb_put txn")
+        try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
+    }
+
+    private func create(_ name: String, _ transaction: OpaquePointer) throws(StoreError) -> MDB_dbi {
+        var dbi: MDB_dbi = 0
+        try LMDBEnvironment.check(mdb_dbi_open(transaction, name, UInt32(MDB_CREATE), &dbi), "mdb_dbi_open \(name)")
+        return dbi
+    }
+
+    /// Every transaction of ours carries its own id: what a meta page points to must be the tree it was written with.
+    func putTransactionID(_ transaction: OpaquePointer) -> Int32 {
+        withUnsafeBytes(of: UInt64(mdb_txn_id(transaction)).bigEndian) { value in
+            "txn".withMeta { LMDBEnvironment.put(transaction, meta, $0, value) }
+        }
+    }
+
+    private func checkTransactionID(_ path: String) throws(StoreError) {
+        let transaction = try begin(readOnly: true)
+        defer { mdb_txn_abort(transaction) }
+        var found: UInt64?
+        var failure: StoreError?
+        "txn".withMeta { key in
+            do throws(StoreError) {
+                if let bytes = try LMDBEnvironment.get(transaction, meta, key), bytes.count == 8 { found = bytes.u64(0) }
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        let id = UInt64(mdb_txn_id(transaction))
+        guard found == id else {
+            throw .damaged(
+                path: path,
+                detail: "LMDB's last transaction is \(id), and ours was \(found.map { "\($0)" } ?? "none"): another program "
+                    + "wrote to it, or pages were lost")
+        }
     }
 
     /// Not a deinit: the order matters, threads first.
     func close() { mdb_env_close(env) }
-
-    private func open(_ name: String, _ transaction: OpaquePointer) throws(StoreError) -> MDB_dbi {
-        var dbi: MDB_dbi = 0
-        var code = mdb_dbi_open(transaction, name, 0, &dbi)
-        if code == MDB_NOTFOUND { code = mdb_dbi_open(transaction, name, UInt32(MDB_CREATE), &dbi) }
-        try LMDBEnvironment.check(code, "mdb_dbi_open \(name)")
-        return dbi
-    }
 
     func begin(readOnly: Bool) throws(StoreError) -> OpaquePointer {
         var transaction: OpaquePointer?
@@ -79,12 +132,6 @@ final class LMDBEnvironment {
         var k = MDB_val(mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
         let code = mdb_del(transaction, dbi, &k, nil)
         return code == MDB_NOTFOUND ? 0 : code
-    }
-
-    var lastTransactionID: Int {
-        var info = MDB_envinfo()
-        mdb_env_info(env, &info)
-        return info.me_last_txnid
     }
 
     /// Bytes up to the last page in use.

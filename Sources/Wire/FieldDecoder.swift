@@ -101,19 +101,19 @@ public struct FieldDecoder: FieldCoder {
 
     public mutating func tagged(_ tag: Tag, _ name: StaticString, _ value: inout UInt8?) throws(WireError) {
         guard let bytes = try self.value(of: tag) else { return value = nil }
-        guard bytes.count == 1 else { throw .badBody }
+        guard bytes.count == 1 else { throw .unsupportedField(tag: tag.rawValue) }
         value = bytes[0]
     }
     public mutating func tagged(_ tag: Tag, _ name: StaticString, _ value: inout UInt64?) throws(WireError) {
         guard let bytes = try self.value(of: tag) else { return value = nil }
-        guard bytes.count == 8 else { throw .badBody }
+        guard bytes.count == 8 else { throw .unsupportedField(tag: tag.rawValue) }
         value = UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self))
     }
     public mutating func tagged<let n: Int>(
         _ tag: Tag, _ name: StaticString, _ value: inout InlineBytes<n>
     ) throws(WireError) {
         guard let bytes = try self.value(of: tag) else { return value = InlineBytes() }
-        guard bytes.count <= n else { throw .badBody }
+        guard bytes.count <= n else { throw .unsupportedField(tag: tag.rawValue) }
         value.assign(bytes)
     }
 }

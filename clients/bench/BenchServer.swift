@@ -86,8 +86,10 @@ final class BenchServer {
 
     /// kill -9, and the process is gone when it returns.
     func kill9() {
+        guard pid > 0 else { return }
         kill(pid, SIGKILL)
         _ = BenchServer.wait(pid)
+        pid = 0
     }
 
     /// SIGTERM; returns the milliseconds until the exit, which must be 0.
@@ -95,10 +97,14 @@ final class BenchServer {
         let start = linux_monotonic_nanos()
         kill(pid, SIGTERM)
         let status = BenchServer.wait(pid)
+        pid = 0
         guard status == 0 else { throw BenchError("otpd ended with wait status \(status) after SIGTERM") }
         return (linux_monotonic_nanos() - start) / 1_000_000
     }
 
-    /// Removes the folder.
-    func remove() { _ = BenchServer.wait(spawn("/bin/rm", ["-rf", folder])) }
+    /// Removes the folder; a server that still runs (the measurement failed) goes first.
+    func remove() {
+        kill9()
+        _ = BenchServer.wait(spawn("/bin/rm", ["-rf", folder]))
+    }
 }

@@ -1,0 +1,156 @@
+@testable import Courier
+import Testing
+import Wire
+
+/// The courier's side of the protocol, byte by byte, without a socket.
+@Suite struct CourierSessionTests {
+    static func bytes(_ encode: (UnsafeMutableRawBufferPointer) throws -> Int) throws -> [UInt8] {
+        var buffer = [UInt8](repeating: 0, count: FrameLimits.maxFrameBytes)
+        let count = try buffer.withUnsafeMutableBytes { try encode($0) }
+        return Array(buffer.prefix(count))
+    }
+
+    static func push<M: PushMessage>(_ message: M) throws -> [UInt8] {
+        try bytes { try FieldEncoder.push(message, into: $0) }
+    }
+
+    static func done<M: Message>(_ message: M, _ opcode: Opcode, _ correlation: UInt32) throws -> [UInt8] {
+        try bytes { try FieldEncoder.reply(message, to: opcode.rawValue, correlation: correlation, into: $0) }
+    }
+
+    static func refused(_ status: Status, _ opcode: Opcode) throws -> [UInt8] {
+        try bytes { try FieldEncoder.refusal(Refusal(status), to: opcode.rawValue, correlation: 1, into: $0) }
+    }
+
+    static func welcome() throws -> [UInt8] {
+        var reply = Hello.Reply()
+        reply.version = 1
+        reply.engineTimeMs = 77
+        return try done(reply, .hello, 1)
+    }
+
+    /// One word an action, so that a whole answer is compared at once.
+    static func shape(_ actions: [CourierSession.Action]) throws -> [String] {
+        try actions.map { action in
+            switch action {
+            case .send(let bytes):
+                let frame = try bytes.withUnsafeBytes { raw in
+                    let frame = try #require(try Frame.next(in: raw))
+                    try #require(frame.totalBytes == bytes.count)
+                    return try #require(Opcode(rawValue: frame.opcode))
+                }
+                return "send \(frame)"
+            case .clock(let time): return "clock \(time)"
+            case .ready: return "ready"
+            case .deliver(let message): return "deliver \(message.text.text)"
+            case .close(let why, let isOrderly): return (isOrderly ? "orderly: " : "") + why
+            }
+        }
+    }
+
+    static func greeted() throws -> CourierSession {
+        var session = CourierSession()
+        _ = session.start()
+        _ = session.receive(try welcome())
+        return session
+    }
+
+    @Test func begins() throws {
+        var session = CourierSession()
+        let first = session.start()
+        let hello = try first.withUnsafeBytes { raw in
+            let frame = try #require(try Frame.next(in: raw))
+            #expect(frame.opcode == Opcode.hello.rawValue && frame.flags == [] && frame.correlation == 1)
+            return try FieldDecoder.decode(Hello.self, from: frame.body)
+        }
+        #expect(hello.magic == Hello.magic && hello.minVersion == 1 && hello.maxVersion == 1 && hello.tenant == 0)
+        #expect(hello.roles == Role.courier.rawValue, "the courier's role and no other")
+        #expect(try Self.shape(session.receive(try Self.welcome())) == ["clock 77", "send leaseMessages"])
+        let granted = try Self.done(LeaseMessages.Reply(), .leaseMessages, 2)
+        #expect(try Self.shape(session.receive(granted)) == ["ready"])
+    }
+
+    @Test func anyCutGivesTheSame() throws {
+        let text = "483920 is your code"
+        let stream = try Self.welcome() + Self.push(sampleMessage(text)) + Self.push(Goodbye(.shuttingDown, "bye"))
+        for cut in 0...stream.count {
+            var session = CourierSession()
+            _ = session.start()
+            let actions = session.receive(stream[..<cut]) + session.receive(stream[cut...])
+            let shape = try Self.shape(actions).filter { $0 != "send leaseMessages" }
+            #expect(
+                shape == ["clock 77", "deliver \(text)", "orderly: the server ended the connection: bye"], "cut at \(cut)")
+            #expect(actions.count == 4, "credit is given once, cut at \(cut)")
+        }
+        var session = CourierSession()
+        let whole = try stream.flatMap { try Self.shape(session.receive([$0])) }
+        #expect(whole.count == 4, "byte by byte")
+    }
+
+    /// Pushes use credit up whether they are reported or not (an expired message never is): half of it used, it is renewed.
+    @Test func creditIsRenewed() throws {
+        var session = try Self.greeted()
+        var leases: [Int] = []
+        for number in 1...48 {
+            let actions = session.receive(try Self.push(sampleMessage("x")))
+            if try Self.shape(actions) == ["deliver x", "send leaseMessages"] { leases.append(number) }
+        }
+        #expect(leases == [16, 32, 48])
+    }
+
+    @Test(arguments: ReportMessage.Outcome.allCases) func report(_ outcome: ReportMessage.Outcome) throws {
+        var session = try Self.greeted()
+        let message = sampleMessage(number: 9)
+        let bytes = session.report(message, outcome)
+        let report = try bytes.withUnsafeBytes { raw in
+            let frame = try #require(try Frame.next(in: raw))
+            #expect(frame.opcode == Opcode.reportMessage.rawValue && frame.totalBytes == bytes.count)
+            return try FieldDecoder.decode(ReportMessage.self, from: frame.body)
+        }
+        #expect(report.challenge == message.challenge && report.send == 2 && report.token == message.token)
+        #expect(report.outcome == outcome.rawValue)
+    }
+
+    @Test func refusals() throws {
+        var session = CourierSession()
+        let answer = try Self.shape(session.receive(try Self.refused(.notPermitted, .hello)))
+        #expect(answer == ["the server refused this courier: notPermitted"], "and no credit is given")
+        session = try Self.greeted()
+        for (status, expected) in [
+            (Status.overloaded, "the server refused this courier: overloaded"),
+            (.draining, "orderly: the server refused this courier: draining"),
+        ] {
+            #expect(try Self.shape(session.receive(try Self.refused(status, .leaseMessages))) == [expected])
+        }
+        #expect(session.receive(try Self.refused(.leaseNotHeld, .reportMessage)).isEmpty, "that lease is over, no more")
+    }
+
+    @Test func goodbyeSaysWhy() throws {
+        var session = try Self.greeted()
+        let goodbye = try Self.push(Goodbye(.notPermitted, "uid 1000 has no role here"))
+        #expect(
+            try Self.shape(session.receive(goodbye)) == ["the server ended the connection: uid 1000 has no role here"])
+    }
+
+    @Test func unknownPushesAreIgnored() throws {
+        var session = try Self.greeted()
+        var later = try Self.push(sampleMessage("x"))
+        later[4] = 0x77
+        #expect(session.receive(later).isEmpty)
+        #expect(try Self.shape(session.receive(try Self.push(sampleMessage("y")))) == ["deliver y"])
+    }
+
+    @Test func brokenFramesEndTheConnection() throws {
+        var tooLong: [UInt8] = [0, 0, 0x10, 0]
+        tooLong += [UInt8](repeating: 0, count: 8)
+        var badFlags = try Self.welcome()
+        badFlags[7] = 3
+        var cut = Array(try Self.push(sampleMessage("x")).dropLast(5))
+        cut[3] -= 5
+        for bytes in [tooLong, badFlags, cut] {
+            var session = try Self.greeted()
+            let shape = try Self.shape(session.receive(bytes))
+            #expect(shape.count == 1 && shape[0].hasPrefix("the server broke the protocol: "), "\(shape)")
+        }
+    }
+}

@@ -1,0 +1,102 @@
+import SMSText
+import Testing
+
+/// The places of a template, what is refused, and the worst case.
+@Suite struct TemplateTests {
+    static let hash = "FA+9qCX9VSu"
+
+    static func refusal(_ text: String, code: Int = 10, shop: String = "Shop", host: Int = 60) -> String? {
+        do throws(TemplateError) {
+            _ = try SMSTemplate(text, longestCode: code, longestShop: shop, longestHost: host)
+            return nil
+        } catch { return error.description }
+    }
+
+    @Test(arguments: [
+        ("{code}", "483920"),
+        ("{code} is your {shop} code. It expires in {minutes} minutes.", "483920 is your Fleur code. It expires in 5 minutes."),
+        ("{shop}: {code}", "Fleur: 483920"),
+        ("{shop}{code}{minutes}", "Fleur4839205"),
+        ("{shop}, {shop}: {code} ({minutes}/{minutes})", "Fleur, Fleur: 483920 (5/5)"),
+        ("a } b {code} }", "a } b 483920 }"),
+        ("Votre code à usage unique : {code}", "Votre code à usage unique : 483920"),
+    ])
+    func places(_ text: String, _ expected: String) throws {
+        let template = try SMSTemplate(text)
+        #expect(template.render(code: "483920", shop: "Fleur", minutes: 5, client: .none) == expected)
+    }
+
+    /// A value that looks like a place stays what it is.
+    @Test func valuesAreNotTemplates() throws {
+        let template = try SMSTemplate("{shop}: {code}")
+        #expect(template.render(code: "1", shop: "{code}", minutes: 5, client: .none) == "{code}: 1")
+    }
+
+    @Test(arguments: [
+        ("your code", "the place {code} must stand exactly once"),
+        ("", "the place {code} must stand exactly once"),
+        ("{code} {code}", "the place {code} must stand exactly once"),
+        ("{cod}: {code}", "unknown place {cod}; places are {code}, {shop} and {minutes}"),
+        ("{Code}", "unknown place {Code}; places are {code}, {shop} and {minutes}"),
+        ("{ code }", "unknown place { code }; places are {code}, {shop} and {minutes}"),
+        ("{}{code}", "unknown place {}; places are {code}, {shop} and {minutes}"),
+        ("{{code}}", "unknown place {{code}; places are {code}, {shop} and {minutes}"),
+        ("{code} {", "a `{` has no `}`; places are {code}, {shop} and {minutes}"),
+        ("{code", "a `{` has no `}`; places are {code}, {shop} and {minutes}"),
+    ])
+    func badPlaces(_ text: String, _ expected: String) {
+        #expect(Self.refusal(text) == expected)
+    }
+
+    /// A line of its own would let a text forge the last one; the others have no business in a message.
+    @Test(arguments: [
+        "\n", "\r\n", "\r", "\u{0C}", "\0", "\t", "\u{1B}", "\u{7F}", "\u{85}", "\u{9B}", "\u{2028}", "\u{2029}",
+    ])
+    func controlCharactersAreRefused(_ control: String) {
+        for text in ["{code} a\(control)b", "\(control){code}", "{code}\(control)"] {
+            #expect(Self.refusal(text) == "a text is one line without control characters; the last line is otpd's")
+        }
+    }
+
+    /// `@host #code` with the longest host and code takes 1 + 1 + 60 + 2 + 10 septets: 86 are left, 10 of them for the code.
+    @Test func worstCaseOfGSM7() {
+        let literal = String(repeating: "a", count: 76)
+        #expect(Self.refusal("{code}" + literal) == nil)
+        let refused = "it can take 2 segments of gsm7; shorten it, and keep to GSM 03.38 characters"
+        #expect(Self.refusal("{code}a" + literal) == refused)
+        #expect(Self.refusal("{code}a" + literal, host: 59) == nil)
+        #expect(Self.refusal("{code}aa" + literal, code: 9) == nil, "a digit less counts twice")
+        #expect(Self.refusal("{code}aaa" + literal, code: 9) == refused)
+    }
+
+    /// The app's hash is the longer last line when hosts are short.
+    @Test func worstCaseOfTheAppHash() {
+        let literal = String(repeating: "a", count: 160 - 10 - 12)
+        #expect(Self.refusal("{code}" + literal, host: 0) == nil)
+        #expect(Self.refusal("{code}a" + literal, host: 0) != nil)
+    }
+
+    @Test func worstCaseCountsEveryPlace() {
+        let literal = String(repeating: "a", count: 76)
+        #expect(Self.refusal("{code}{shop}" + literal.dropLast(5), shop: "Fleur") == nil)
+        #expect(Self.refusal("{code}{shop}" + literal.dropLast(4), shop: "Fleur") != nil)
+        #expect(Self.refusal("{code}{shop}{shop}" + literal.dropLast(9), shop: "Fleur") != nil)
+        #expect(Self.refusal("{code}{minutes}" + literal.dropLast(2)) == nil, "a life is 10 minutes at most")
+        #expect(Self.refusal("{code}{minutes}" + literal.dropLast(1)) != nil)
+        #expect(Self.refusal("{code}€" + literal.dropLast(2)) == nil, "two septets")
+        #expect(Self.refusal("{code}€" + literal.dropLast(1)) != nil)
+    }
+
+    /// 134 units in two parts of 67; a shop's name alone can force UCS-2.
+    @Test func worstCaseOfUCS2() {
+        let literal = String(repeating: "я", count: 134 - 74 - 10)
+        let refused = "it can take 3 segments of ucs2; shorten it, and keep to GSM 03.38 characters"
+        #expect(Self.refusal("{code}" + literal) == nil)
+        #expect(Self.refusal("{code}я" + literal) == refused)
+        let latin = String(repeating: "a", count: 50)
+        #expect(Self.refusal("{code}{shop}" + latin.dropLast(5), shop: "Fleur") == nil)
+        #expect(Self.refusal("{code}{shop}" + latin.dropLast(5), shop: "Флёр!") == nil)
+        #expect(Self.refusal("{code}{shop}" + latin.dropLast(4), shop: "Fleur") == nil)
+        #expect(Self.refusal("{code}{shop}" + latin.dropLast(4), shop: "Флёр!") == refused)
+    }
+}

@@ -1,0 +1,47 @@
+import Foundation
+import Testing
+
+@testable import Store
+
+/// SCHEMA.md is normative: its numbers and the code must say the same.
+@Suite struct SchemaDocumentTests {
+    static let document: String = {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        return (try? String(contentsOf: root.appending(path: "Sources/Store/SCHEMA.md"), encoding: .utf8)) ?? ""
+    }()
+
+    @Test func formats() {
+        #expect(Self.document.contains("`\(DataFolder.format)`, LF"))
+        #expect(Self.document.contains("keyring format, \(Keyring.format)"))
+        #expect(Self.document.contains("record format, \(JournalRecord.format)"))
+        #expect(Self.document.contains("envelope schema, \(Envelope.schema)"))
+        #expect(Self.document.contains("magic 0x\(String(JournalRecord.magic, radix: 16, uppercase: true))"))
+    }
+
+    @Test func offsets() {
+        #expect(Self.document.contains("| \(JournalRecord.crcOffset) | 4 | CRC-32C"))
+        #expect(Self.document.contains("| \(JournalRecord.headerBytes) | n | payload"))
+        #expect(Self.document.contains("| `position` | \(Position.bytes) |"))
+        #expect(Self.document.contains("| \(Envelope.headerBytes) | v | value"))
+        #expect(JournalRecord.maxPayloadBytes == 1_048_576)
+        #expect(Self.document.contains("payload bytes, at most 1,048,576"))
+    }
+
+    /// A record as it is on disk has its fields where the document says.
+    @Test func recordBytes() {
+        var bytes = [UInt8](repeating: 0xEE, count: JournalRecord.headerBytes)
+        let header = JournalRecord.Header(
+            uuid: (1, 2), segment: 3, sequence: 4, previousTag: (5, 6), payloadBytes: 7, dataKey: 8, nonce: 9, epoch: 10,
+            clock: StoreClock(bootID: (11, 12), boottimeMs: 13, engineMs: 14, wallMs: 15))
+        bytes.withUnsafeMutableBytes { JournalRecord.encode(header, into: $0) }
+        func at(_ offset: Int, _ count: Int) -> Int { bytes[offset..<offset + count].reduce(0) { $0 << 8 | Int($1) } }
+        let fields = [
+            (8, 8), (16, 8), (24, 8), (32, 8), (40, 8), (48, 8), (56, 4), (60, 4), (64, 8), (72, 4), (80, 8), (88, 8), (96, 8),
+            (104, 8), (112, 8),
+        ]
+        for (index, field) in fields.enumerated() { #expect(at(field.0, field.1) == index + 1, "offset \(field.0)") }
+        #expect(at(120, 8) == 0)
+        #expect(at(6, 2) == 0)
+    }
+}

@@ -1,0 +1,224 @@
+"""Frames and messages of the otpd protocol, version 1: tables written from PROTOCOL.md, and one coder that walks them.
+
+A message is a list of fixed fields (type, name) and a dict of tagged fields {raw tag: (type, name)}.
+"""
+
+import struct
+
+MAGIC = 0x6F747064
+HEADER = struct.Struct(">IHHI")
+MAX_FRAME = 4096
+REQUEST, REPLY, PUSH = 0, 1, 2
+_FORMATS = {"u8": ">B", "u16": ">H", "u32": ">I", "u64": ">Q"}
+
+HELLO, PING, GOODBYE = 0x0001, 0x0002, 0x0003
+REQUEST_CODE, RESEND, VERIFY, CANCEL, STATUS, QUOTA = 0x10, 0x11, 0x12, 0x13, 0x14, 0x15
+CHECK_GRANT, REDEEM_GRANT = 0x20, 0x21
+LEASE_MESSAGES, MESSAGE, REPORT_MESSAGE = 0x30, 0x31, 0x32
+SUBSCRIBE, EVENT, ACKNOWLEDGE = 0x40, 0x41, 0x42
+STATS, DRAIN = 0xF0, 0xF1
+
+_CHALLENGE = [("bytes16", "request_id"), ("bytes16", "challenge"), ("bytes32", "session")]
+_CURSOR = [("u32", "epoch"), ("u64", "sequence"), ("u16", "index")]
+_GRANT = [("bytes32", "grant"), ("u16", "purpose"), ("blob8(128)", "account"), ("bytes32", "session")]
+_WHO = [("u16", "purpose"), ("u8", "assurance"), ("blob8(128)", "account"), ("blob8(16)", "phone"), ("bytes32", "session")]
+_IP = {0x02: ("bytes(16)", "client_ip")}
+
+MESSAGES = {
+    "Hello": ([("u32", "magic"), ("u16", "min_version"), ("u16", "max_version"), ("u32", "tenant"), ("u16", "roles")],
+              {0x01: ("bytes(64)", "client")}),
+    "Hello reply": ([("u16", "version"), ("u32", "tenant"), ("u16", "roles"), ("u64", "engine_time_ms"), ("u32", "epoch"),
+                     ("u32", "max_frame_bytes"), ("u16", "max_in_flight"), ("u16", "request_age_seconds")],
+                    {0x01: ("bytes(64)", "issuer"), 0x02: ("bytes(64)", "server")}),
+    "Ping": ([("u64", "token")], {}),
+    "Ping reply": ([("u64", "token"), ("u64", "engine_time_ms")], {}),
+    "Goodbye": ([("u16", "reason")], {0x01: ("bytes(200)", "text")}),
+    "Refusal": ([("u16", "status"), ("u8", "limit"), ("u8", "neutral_class"), ("u8", "attempts_left"),
+                 ("u32", "retry_after_ms")], {}),
+    "Empty": ([], {}),
+    "RequestCode": ([("bytes16", "request_id")] + _WHO,
+                    {0x81: ("u8", "channel"), **_IP, 0x03: ("bytes(35)", "locale"), 0x04: ("bytes(60)", "web_host"),
+                     0x05: ("bytes(11)", "android_hash")}),
+    "Challenge reply": ([("bytes16", "challenge"), ("u8", "disposition"), ("u8", "code_length"), ("u8", "alphabet"),
+                         ("u8", "attempts_left"), ("u8", "sends_left"), ("u64", "expires_at_ms"),
+                         ("u64", "resend_at_ms")], {}),
+    "Resend": (_CHALLENGE, {}),
+    "Verify": (_CHALLENGE + [("blob8(16)", "code")], _IP),
+    "Verify reply": ([("bytes32", "grant"), ("u16", "purpose"), ("u64", "expires_at_ms"),
+                      ("u64", "expires_at_wall_ms")], {}),
+    "Cancel": (_CHALLENGE, {}),
+    "Status": (_CHALLENGE[1:], {}),
+    "Status reply": ([("u8", "state"), ("u8", "delivery"), ("u8", "attempts_left"), ("u8", "sends_left"),
+                      ("u64", "expires_at_ms"), ("u64", "resend_at_ms")], {}),
+    "Quota": (_WHO, _IP),
+    "Quota reply": ([("u8", "sends_left_hour"), ("u8", "sends_left_day"), ("u8", "open_left")], {}),
+    "CheckGrant": (_GRANT, {}),
+    "RedeemGrant": ([("bytes16", "request_id")] + _GRANT, {}),
+    "Grant reply": ([("u64", "verified_at_ms"), ("u64", "expires_at_ms"), ("bytes16", "challenge")], {}),
+    "LeaseMessages": ([("u16", "credit"), ("u32", "lease_ms")], {}),
+    "LeaseMessages reply": ([("u16", "credit"), ("u32", "lease_ms")], {}),
+    "Message": ([("bytes16", "challenge"), ("u8", "send"), ("bytes16", "token"), ("u8", "attempt"),
+                 ("u64", "lease_until_ms"), ("u64", "expires_at_ms"), ("u64", "engine_time_ms"),
+                 ("bytes16", "idempotency_key"), ("u32", "tenant"), ("u16", "purpose"), ("blob8(16)", "phone"),
+                 ("blob16(640)", "text")], {}),
+    "ReportMessage": ([("bytes16", "challenge"), ("u8", "send"), ("bytes16", "token"), ("u8", "outcome")],
+                      {0x01: ("bytes(64)", "reference"), 0x02: ("bytes(64)", "reason")}),
+    "Subscribe": ([("u8", "start")] + _CURSOR + [("u16", "credit")], {}),
+    "Subscribe reply": (_CURSOR, {}),
+    "Event": (_CURSOR + [("u16", "kind"), ("u64", "engine_time_ms"), ("u64", "wall_time_ms"), ("u32", "tenant"),
+                         ("u16", "purpose"), ("bytes16", "challenge"), ("bytes16", "subject"), ("u16", "status"),
+                         ("u8", "limit"), ("u8", "attempts_left")], {}),
+    "Acknowledge": (_CURSOR + [("u16", "credit")], {}),
+    "Stats": ([], {}),
+    "Stats reply": ([("blob16(3500)", "lines")], {}),
+    "Drain": ([], {}),
+}
+
+# Opcode: (request, reply); a push has no reply.
+OPERATIONS = {
+    HELLO: ("Hello", "Hello reply"), PING: ("Ping", "Ping reply"), REQUEST_CODE: ("RequestCode", "Challenge reply"),
+    RESEND: ("Resend", "Challenge reply"), VERIFY: ("Verify", "Verify reply"), CANCEL: ("Cancel", "Empty"),
+    STATUS: ("Status", "Status reply"), QUOTA: ("Quota", "Quota reply"), CHECK_GRANT: ("CheckGrant", "Grant reply"),
+    REDEEM_GRANT: ("RedeemGrant", "Grant reply"), LEASE_MESSAGES: ("LeaseMessages", "LeaseMessages reply"),
+    REPORT_MESSAGE: ("ReportMessage", "Empty"), SUBSCRIBE: ("Subscribe", "Subscribe reply"),
+    ACKNOWLEDGE: ("Acknowledge", "Empty"), STATS: ("Stats", "Stats reply"), DRAIN: ("Drain", "Empty"),
+}
+PUSHES = {GOODBYE: "Goodbye", MESSAGE: "Message", EVENT: "Event"}
+
+STATUSES = {
+    0: "done", 0x100: "unsupportedOperation", 0x110: "unsupportedField", 0x120: "notPermitted", 0x130: "draining",
+    0x140: "overloaded", 0x200: "unknownPurpose", 0x210: "invalidAccount", 0x220: "invalidPhone",
+    0x230: "invalidSession", 0x240: "invalidCode", 0x300: "requestTooOld", 0x310: "requestFromFuture",
+    0x320: "requestIdConflict", 0x330: "quarantined", 0x400: "blocked", 0x410: "factorDisabled", 0x420: "limited",
+    0x500: "challengeNotOpen", 0x510: "wrongCode", 0x520: "alreadyVerified", 0x530: "grantInvalid",
+    0x540: "leaseNotHeld", 0x550: "cursorGone", 0x560: "undeliverable", 0xF00: "unknown",
+}
+RETRYABLE = {"draining", "overloaded", "blocked", "limited", "unknown"}
+LIMITS = [
+    "none", "resendGap", "challengeSends", "phoneUnverifiedHour", "phoneUnverifiedDay", "phoneTotalHour",
+    "phoneTotalDay", "accountUnverifiedHour", "accountUnverifiedDay", "accountTotalHour", "accountTotalDay",
+    "accountPhonesDay", "phoneAccountsDay", "phoneOpenChallenges", "phoneVerifyMinute", "failureStreak", "serverLoad",
+]
+EVENTS = [
+    "", "codeRequested", "codeResent", "requestRefused", "codeSubmitted", "codeDelivered", "deliveryFailed",
+    "codeVerified", "wrongCode", "attemptsExhausted", "challengeCancelled", "challengeSuperseded", "accountBlocked",
+    "factorDisabled", "grantRedeemed", "clockStepped", "serverStarted", "serverDraining",
+]
+REASONS = [
+    "", "badFrameLength", "badFlags", "badBody", "helloExpected", "helloTwice", "badMagic", "unsupportedVersion",
+    "notPermitted", "helloTimeout", "inputOverflow", "outputOverflow", "tooManyConnections", "shuttingDown",
+    "storageFailure",
+]
+
+
+class WireError(Exception):
+    """Bytes that aren't a frame or a message; `reason` as the vectors name it."""
+
+    def __init__(self, reason):
+        self.reason = reason
+        super().__init__(reason)
+
+
+def name_in(names, number):
+    """The name of `number`, or the number as text: newer servers may know more."""
+    return names[number] if 0 < number < len(names) or number == 0 and names[0] else str(number)
+
+
+def frame(opcode, correlation, body, flags=REQUEST):
+    """One frame's bytes."""
+    return HEADER.pack(8 + len(body), opcode, flags, correlation) + body
+
+
+def next_frame(buffer):
+    """(opcode, flags, correlation, body, bytes used) of the first whole frame; None: more bytes are needed."""
+    if len(buffer) < 4:
+        return None
+    length = int.from_bytes(buffer[:4], "big")
+    if not 8 <= length <= MAX_FRAME - 4:
+        raise WireError("badFrameLength")
+    if len(buffer) < HEADER.size:
+        return None
+    _, opcode, flags, correlation = HEADER.unpack_from(buffer)
+    if flags not in (REQUEST, REPLY, PUSH):
+        raise WireError("badFlags")
+    if len(buffer) < 4 + length:
+        return None
+    return opcode, flags, correlation, bytes(buffer[HEADER.size:4 + length]), 4 + length
+
+
+def _maximum(kind):
+    return int(kind[kind.index("(") + 1:-1])
+
+
+def encode(message, fields):
+    """The body of `message`. Fixed fields default to zero or empty; absent or empty tagged ones aren't sent."""
+    fixed, tagged = MESSAGES[message]
+    unknown = set(fields) - {name for _, name in fixed} - {name for _, name in tagged.values()}
+    if unknown:
+        raise TypeError(f"{message} has no field {', '.join(sorted(unknown))}")
+    body = b""
+    for kind, name in fixed:
+        value = fields.get(name)
+        if kind in _FORMATS:
+            body += struct.pack(_FORMATS[kind], value or 0)
+        elif kind.startswith("blob"):
+            value = value or b""
+            body += struct.pack(">B" if kind.startswith("blob8") else ">H", len(value)) + value
+        else:
+            size = int(kind[5:])
+            value = bytes(size) if value is None else value
+            if len(value) != size:
+                raise ValueError(f"{name} of {message} must be {size} bytes, not {len(value)}")
+            body += value
+    for raw, (kind, name) in sorted(tagged.items(), key=lambda item: item[0] & 0x7F):
+        value = fields.get(name)
+        if value is None or value == b"":
+            continue
+        value = struct.pack(_FORMATS[kind], value) if kind in _FORMATS else value
+        if kind not in _FORMATS and len(value) > _maximum(kind):
+            raise ValueError(f"{name} of {message} is longer than {_maximum(kind)} bytes")
+        body += struct.pack(">BH", raw, len(value)) + value
+    return body
+
+
+def decode(message, body):
+    """The fields of a body; absent tagged ones are left out. A blob may be longer than its maximum (PROTOCOL.md §2)."""
+    fixed, tagged = MESSAGES[message]
+    fields, offset = {}, 0
+
+    def take(count):
+        nonlocal offset
+        if len(body) - offset < count:
+            raise WireError("truncatedBody")
+        offset += count
+        return body[offset - count:offset]
+
+    for kind, name in fixed:
+        if kind in _FORMATS:
+            fields[name] = int.from_bytes(take(struct.calcsize(_FORMATS[kind])), "big")
+        elif kind.startswith("blob"):
+            fields[name] = take(int.from_bytes(take(1 if kind.startswith("blob8") else 2), "big"))
+        else:
+            fields[name] = take(int(kind[5:]))
+    last = -1
+    while offset < len(body):
+        raw, size = struct.unpack(">BH", take(3))
+        value = take(size)
+        if raw & 0x7F <= last:
+            raise WireError("badBody")
+        last = raw & 0x7F
+        if raw not in tagged:
+            if raw & 0x80:
+                raise WireError("unsupportedField")
+            continue
+        kind, name = tagged[raw]
+        if kind in _FORMATS:
+            if size != struct.calcsize(_FORMATS[kind]):
+                raise WireError("unsupportedField")
+            fields[name] = int.from_bytes(value, "big")
+        else:
+            if size > _maximum(kind):
+                raise WireError("unsupportedField")
+            if value:
+                fields[name] = value
+    return fields

@@ -1,0 +1,349 @@
+#!/usr/bin/env python3
+"""Writes Tests/Vectors/ and the worked examples of Sources/Wire/PROTOCOL.md.
+
+The encoder here is its own, on purpose: neither the server's nor a client's, so that an error in one of them shows.
+Run it from anywhere; the files are committed, and a test fails if they differ from what the code does.
+"""
+
+import pathlib
+import struct
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FRAMES = ROOT / "Tests/Vectors/frames"
+SESSIONS = ROOT / "Tests/Vectors/sessions"
+FLAGS = {"request": 0, "reply": 1, "refusal": 1, "push": 2}
+INTEGERS = {"u8": ">B", "u16": ">H", "u32": ">I", "u64": ">Q"}
+
+
+def field(kind, value):
+    """The bytes of one field of a type of PROTOCOL.md §2."""
+    if kind in INTEGERS:
+        return struct.pack(INTEGERS[kind], value)
+    if kind.startswith("bytes"):
+        assert len(value) == int(kind[5:])
+        return value
+    prefix = {"blob8": ">B", "blob16": ">H"}[kind]
+    return struct.pack(prefix, len(value)) + value
+
+
+def tagged(raw, value):
+    """One tagged field; `raw` is the tag's byte."""
+    return struct.pack(">BH", raw, len(value)) + value
+
+
+def frame(opcode, flags, correlation, body):
+    return struct.pack(">IHHI", 8 + len(body), opcode, flags, correlation) + body
+
+
+def lines(name, why, pairs, folder):
+    text = "".join(f"# {line}\n" for line in why.split("\n"))
+    for key, value in pairs:
+        text += f"{key}: {value}\n"
+    (folder / f"{name}.txt").write_text(text)
+
+
+def hex_lines(data):
+    text = data.hex()
+    return [("hex", text[i:i + 96]) for i in range(0, len(text), 96)] or [("hex", "")]
+
+
+EXAMPLES = []
+
+
+def vector(name, why, message, kind, opcode, fields=(), tags=(), correlation=7, expect="ok", mend=None, reencode=None,
+           too_long="", example=False):
+    """`fields`: (type, name, value); `tags`: (raw tag, type, name, value); `mend` changes the finished bytes; `too_long` names
+    a field that exceeds its maximum, whose content a decoder needn't keep."""
+    body = b"" if kind != "reply" else b"\0\0"
+    pairs = []
+    for type_, label, value in fields:
+        body += field(type_, value)
+        shown = value if isinstance(value, int) else value.hex()
+        pairs.append((f"field {label}", f"too long ({len(value)})" if label == too_long else shown))
+    for raw, type_, label, value in tags:
+        body += tagged(raw, field(type_, value) if type_ in INTEGERS else value)
+        if label:
+            pairs.append((f"field {label}", value if isinstance(value, int) else value.hex()))
+    correlation = 0 if kind == "push" else correlation
+    data = frame(opcode, FLAGS[kind], correlation, body)
+    if mend:
+        data = mend(data)
+    head = [("message", message), ("kind", kind), ("correlation", correlation), ("expect", expect)]
+    if reencode is False:
+        head.append(("reencode", "no"))
+    lines(name, why, head + (pairs if expect == "ok" else []) + hex_lines(data), FRAMES)
+    if example:
+        EXAMPLES.append((name, message, kind, why, data))
+    return data
+
+
+TIME = 1_764_000_000_000
+ID = TIME.to_bytes(6, "big") + bytes(range(0x01, 0x0B))
+CHALLENGE = TIME.to_bytes(6, "big") + bytes(range(0xA0, 0xAA))
+SESSION = bytes(range(0x40, 0x60))
+GRANT = bytes(range(0x80, 0xA0))
+TOKEN = bytes(range(0x10, 0x20))
+SUBJECT = bytes(range(0xC0, 0xD0))
+ACCOUNT, PHONE = b"alice@example.com", b"+33612345678"
+
+HELLO = [("u32", "magic", 0x6F747064), ("u16", "min_version", 1), ("u16", "max_version", 1), ("u32", "tenant", 0),
+         ("u16", "roles", 0)]
+REQUEST_CODE = [("bytes16", "request_id", ID), ("u16", "purpose", 1), ("u8", "assurance", 1),
+                ("blob8", "account", ACCOUNT), ("blob8", "phone", PHONE), ("bytes32", "session", SESSION)]
+ON_CHALLENGE = [("bytes16", "request_id", ID), ("bytes16", "challenge", CHALLENGE), ("bytes32", "session", SESSION)]
+CHALLENGE_REPLY = [("bytes16", "challenge", CHALLENGE), ("u8", "disposition", 1), ("u8", "code_length", 6),
+                   ("u8", "alphabet", 1), ("u8", "attempts_left", 5), ("u8", "sends_left", 2),
+                   ("u64", "expires_at_ms", TIME + 300_000), ("u64", "resend_at_ms", TIME + 30_000)]
+CURSOR = [("u32", "epoch", 1), ("u64", "sequence", 4711), ("u16", "index", 2)]
+
+
+def refusal(status, limit=0, neutral=6, left=255, retry=0):
+    return [("u16", "status", status), ("u8", "limit", limit), ("u8", "neutral_class", neutral),
+            ("u8", "attempts_left", left), ("u32", "retry_after_ms", retry)]
+
+
+def whole_frames():
+    """Every frame of the protocol, the optional fields both ways."""
+    hello = vector("hello", "Any tenant, all roles, with the client's name", "Hello", "request", 1, HELLO,
+                   [(1, "bytes", "client", b"example 1.0")], example=True)
+    vector("hello-bare", "Without the optional field", "Hello", "request", 1, HELLO)
+    vector("hello-reply", "All optional fields", "Hello reply", "reply", 1,
+           [("u16", "version", 1), ("u32", "tenant", 1), ("u16", "roles", 3), ("u64", "engine_time_ms", TIME),
+            ("u32", "epoch", 1), ("u32", "max_frame_bytes", 4096), ("u16", "max_in_flight", 64),
+            ("u16", "request_age_seconds", 660)],
+           [(1, "bytes", "issuer", b"dev"), (2, "bytes", "server", b"otpd 0.1")], example=True)
+    vector("ping", "A token comes back", "Ping", "request", 2, [("u64", "token", 0x1122334455667788)], example=True)
+    vector("ping-reply", "The token and the engine's time", "Ping reply", "reply", 2,
+           [("u64", "token", 0x1122334455667788), ("u64", "engine_time_ms", TIME)], example=True)
+    vector("goodbye", "The last frame says why", "Goodbye", "push", 3, [("u16", "reason", 4)],
+           [(1, "bytes", "text", b"the first frame must be Hello")], example=True)
+    vector("request-code", "For a login, nothing optional", "RequestCode", "request", 0x10, REQUEST_CODE, example=True)
+    vector("request-code-full", "Every optional field", "RequestCode", "request", 0x10, REQUEST_CODE,
+           [(0x81, "u8", "channel", 1), (2, "bytes", "client_ip", bytes([192, 0, 2, 7])),
+            (3, "bytes", "locale", b"fr-CA"), (4, "bytes", "web_host", b"shop.example"),
+            (5, "bytes", "android_hash", b"FA+9qCX9VSu")])
+    vector("request-code-ipv6", "An address of 16 bytes", "RequestCode", "request", 0x10, REQUEST_CODE,
+           [(2, "bytes", "client_ip", bytes.fromhex("20010db8000000000000000000000001"))])
+    vector("request-code-longest", "The longest account and phone", "RequestCode", "request", 0x10,
+           REQUEST_CODE[:3] + [("blob8", "account", b"a" * 128), ("blob8", "phone", b"+123456789012345"),
+                               ("bytes32", "session", SESSION)])
+    vector("challenge-reply", "Opened: five attempts, two more messages", "Challenge reply", "reply", 0x10,
+           CHALLENGE_REPLY, example=True)
+    vector("resend", "One more message", "Resend", "request", 0x11, ON_CHALLENGE, example=True)
+    vector("resend-reply", "Resent", "Challenge reply", "reply", 0x11,
+           [CHALLENGE_REPLY[0], ("u8", "disposition", 3)] + CHALLENGE_REPLY[2:], example=True)
+    vector("verify", "What the shopper typed", "Verify", "request", 0x12,
+           ON_CHALLENGE + [("blob8", "code", b"483920")], example=True)
+    vector("verify-ip", "With the shopper's address", "Verify", "request", 0x12,
+           ON_CHALLENGE + [("blob8", "code", b"7K2MQX")], [(2, "bytes", "client_ip", bytes([192, 0, 2, 7]))])
+    vector("verify-reply", "The grant", "Verify reply", "reply", 0x12,
+           [("bytes32", "grant", GRANT), ("u16", "purpose", 1), ("u64", "expires_at_ms", TIME + 120_000),
+            ("u64", "expires_at_wall_ms", TIME + 121_500)], example=True)
+    vector("refusal-wrong-code", "Four attempts left", "Refusal", "refusal", 0x12, refusal(0x510, 0, 1, 4), example=True)
+    vector("refusal-limited", "The sixth unverified send in the hour", "Refusal", "refusal", 0x10,
+           refusal(0x420, 3, 2, 255, 2_940_000), example=True)
+    vector("cancel", "The shopper gave up", "Cancel", "request", 0x13, ON_CHALLENGE, example=True)
+    vector("cancel-reply", "No fields: the status alone", "Empty", "reply", 0x13, example=True)
+    vector("status", "How does it stand?", "Status", "request", 0x14, ON_CHALLENGE[1:], example=True)
+    vector("status-reply", "Open, delivered", "Status reply", "reply", 0x14,
+           [("u8", "state", 1), ("u8", "delivery", 3), ("u8", "attempts_left", 4), ("u8", "sends_left", 2),
+            ("u64", "expires_at_ms", TIME + 300_000), ("u64", "resend_at_ms", TIME + 30_000)], example=True)
+    vector("quota", "A dry run", "Quota", "request", 0x15, REQUEST_CODE[1:], example=True)
+    vector("quota-ip", "With the shopper's address", "Quota", "request", 0x15, REQUEST_CODE[1:],
+           [(2, "bytes", "client_ip", bytes([192, 0, 2, 7]))])
+    vector("quota-reply", "What is left", "Quota reply", "reply", 0x15,
+           [("u8", "sends_left_hour", 5), ("u8", "sends_left_day", 10), ("u8", "open_left", 3)], example=True)
+    check = [("bytes32", "grant", GRANT), ("u16", "purpose", 1), ("blob8", "account", ACCOUNT),
+             ("bytes32", "session", SESSION)]
+    vector("check-grant", "Is it good?", "CheckGrant", "request", 0x20, check, example=True)
+    grant = [("u64", "verified_at_ms", TIME), ("u64", "expires_at_ms", TIME + 120_000), ("bytes16", "challenge", CHALLENGE)]
+    vector("check-grant-reply", "It is", "Grant reply", "reply", 0x20, grant, example=True)
+    vector("redeem-grant", "Spend it", "RedeemGrant", "request", 0x21, [("bytes16", "request_id", ID)] + check,
+           example=True)
+    vector("redeem-grant-reply", "Spent", "Grant reply", "reply", 0x21, grant, example=True)
+    vector("lease-messages", "Sixteen, for ten seconds each", "LeaseMessages", "request", 0x30,
+           [("u16", "credit", 16), ("u32", "lease_ms", 10_000)], example=True)
+    vector("lease-messages-reply", "As accepted", "LeaseMessages reply", "reply", 0x30,
+           [("u16", "credit", 16), ("u32", "lease_ms", 10_000)], example=True)
+    text = "Example Shop: 483920 is your code to log in. It expires in 5 minutes."
+    vector("message", "A leased message", "Message", "push", 0x31,
+           [("bytes16", "challenge", CHALLENGE), ("u8", "send", 1), ("bytes16", "token", TOKEN), ("u8", "attempt", 1),
+            ("u64", "lease_until_ms", TIME + 10_000), ("u64", "expires_at_ms", TIME + 240_000),
+            ("u64", "engine_time_ms", TIME), ("bytes16", "idempotency_key", SUBJECT), ("u32", "tenant", 1),
+            ("u16", "purpose", 1), ("blob8", "phone", PHONE), ("blob16", "text", text.encode())], example=True)
+    report = [("bytes16", "challenge", CHALLENGE), ("u8", "send", 1), ("bytes16", "token", TOKEN), ("u8", "outcome", 1)]
+    vector("report-message", "The gateway has it", "ReportMessage", "request", 0x32, report,
+           [(1, "bytes", "reference", b"gw-123456")], example=True)
+    vector("report-message-failed", "Permanent failure with a reason", "ReportMessage", "request", 0x32,
+           report[:3] + [("u8", "outcome", 3)], [(2, "bytes", "reason", b"unknown subscriber")])
+    vector("report-message-reply", "No fields", "Empty", "reply", 0x32, example=True)
+    vector("subscribe", "After a cursor", "Subscribe", "request", 0x40,
+           [("u8", "start", 1)] + CURSOR + [("u16", "credit", 100)], example=True)
+    vector("subscribe-reply", "The head", "Subscribe reply", "reply", 0x40, CURSOR, example=True)
+    vector("event", "A wrong code", "Event", "push", 0x41,
+           CURSOR + [("u16", "kind", 8), ("u64", "engine_time_ms", TIME), ("u64", "wall_time_ms", TIME + 1_500),
+                     ("u32", "tenant", 1), ("u16", "purpose", 1), ("bytes16", "challenge", CHALLENGE),
+                     ("bytes16", "subject", SUBJECT), ("u16", "status", 0), ("u8", "limit", 0),
+                     ("u8", "attempts_left", 4)], example=True)
+    vector("acknowledge", "Handled, ten more", "Acknowledge", "request", 0x42, CURSOR + [("u16", "credit", 10)],
+           example=True)
+    vector("acknowledge-reply", "No fields", "Empty", "reply", 0x42, example=True)
+    vector("stats", "No fields", "Stats", "request", 0xF0, example=True)
+    vector("stats-reply", "Lines", "Stats reply", "reply", 0xF0,
+           [("blob16", "lines", b"requests_total 12\nconnections 3\n")], example=True)
+    vector("drain", "No fields", "Drain", "request", 0xF1, example=True)
+    vector("drain-reply", "No fields", "Empty", "reply", 0xF1, example=True)
+    return hello
+
+
+def set_length(value):
+    return lambda data: struct.pack(">I", value) + data[4:]
+
+
+def set_flags(value):
+    return lambda data: data[:6] + struct.pack(">H", value) + data[8:]
+
+
+def broken_frames():
+    """Every way in which a frame can be wrong."""
+    ping = ("Ping", "request", 2, [("u64", "token", 1)])
+    for length in (0, 7, 4093, 0xFFFFFFFF):
+        vector(f"bad-length-{length}", "The length isn't in 8...4092", *ping, expect="badFrameLength",
+               mend=set_length(length))
+    vector("length-least", "The least frame there is: a body of nothing", "Stats", "request", 0xF0)
+    for flags in (3, 4, 0x8000):
+        vector(f"bad-flags-{flags:04x}", "Reserved flags, or reply and push at once", *ping, expect="badFlags",
+               mend=set_flags(flags))
+    vector("truncated-frame", "The last byte hasn't come", *ping, expect="needMore", mend=lambda d: d[:-1])
+    vector("truncated-header", "Half a header", *ping, expect="needMore", mend=lambda d: d[:6])
+    vector("nothing", "No byte at all", *ping, expect="needMore", mend=lambda d: b"")
+    vector("body-short", "The body ends inside a fixed field", *ping, expect="truncatedBody",
+           mend=lambda d: set_length(15)(d[:-1]))
+    code = ("RequestCode", "request", 0x10)
+
+    def inside(offset, value):
+        return lambda d: d[:12 + offset] + bytes([value]) + d[13 + offset:]
+
+    vector("account-length-beyond", "The account's length says more than the body holds", *code, REQUEST_CODE,
+           expect="truncatedBody", mend=inside(19, 255))
+    vector("account-too-long", "129 bytes: whole, so not a broken frame; the rules answer invalidAccount", *code,
+           REQUEST_CODE[:3] + [("blob8", "account", b"a" * 129)] + REQUEST_CODE[4:], expect="ok", reencode=False,
+           too_long="account")
+    vector("tag-length-beyond", "A tagged field's length says more than the body holds", *code, REQUEST_CODE,
+           [(4, "bytes", "web_host", b"shop.example")], expect="truncatedBody",
+           mend=lambda d: d[:-13] + bytes([200]) + d[-12:])
+    vector("tag-cut", "Two bytes of a tagged field's header", *ping, expect="truncatedBody",
+           mend=lambda d: set_length(18)(d + b"\x09\x00"))
+    vector("tag-order", "Tags descend", *code, REQUEST_CODE,
+           [(4, "bytes", "web_host", b"a.b"), (3, "bytes", "locale", b"fr")], expect="badBody")
+    vector("tag-twice", "A tag comes twice", *code, REQUEST_CODE,
+           [(4, "bytes", "web_host", b"a.b"), (4, "bytes", "web_host", b"a.b")], expect="badBody")
+    vector("tag-unknown", "Unknown and not critical: skipped", *ping, [(0x7E, "bytes", "", b"future")], reencode=False)
+    vector("tag-unknown-between", "Unknown between known ones: skipped", "ReportMessage", "request", 0x32,
+           [("bytes16", "challenge", CHALLENGE), ("u8", "send", 1), ("bytes16", "token", TOKEN), ("u8", "outcome", 1)],
+           [(1, "bytes", "reference", b"r"), (3, "bytes", "", b"future")], reencode=False)
+    vector("tag-critical", "Unknown and critical: the request is refused, the connection stays", *ping,
+           [(0xFE, "bytes", "", b"future")], expect="unsupportedField")
+    vector("tag-critical-not", "A known number, but critical: another field", *code, REQUEST_CODE,
+           [(0x84, "bytes", "", b"shop.example")], expect="unsupportedField")
+    vector("tag-size", "A channel of two bytes", *code, REQUEST_CODE, [(0x81, "bytes", "", b"\0\1")],
+           expect="unsupportedField")
+    vector("tag-too-long", "A host of 61 bytes", *code, REQUEST_CODE, [(4, "bytes", "", b"h" * 61)],
+           expect="unsupportedField")
+    vector("refusal-short", "A refusal is 9 bytes", "Refusal", "refusal", 0x12, refusal(0x510, 0, 1, 4),
+           expect="truncatedBody", mend=lambda d: set_length(16)(d[:-1]))
+
+
+def session(name, why, steps):
+    lines(name, why, steps, SESSIONS)
+
+
+def sessions(hello):
+    """What the server says to whole connections."""
+    ping = frame(2, 0, 9, struct.pack(">Q", 5))
+    greet = [("send", hello.hex()), ("receive", "reply Hello reply")]
+    pong = [("send", ping.hex()), ("receive", "reply Ping reply")]
+
+    def bad_hello(**change):
+        values = {"magic": 0x6F747064, "low": 1, "high": 1, "tenant": 0, "roles": 0} | change
+        return frame(1, 0, 1, struct.pack(">IHHIH", *values.values()))
+
+    def end(data, reason):
+        return [("send", data.hex()), ("receive", f"goodbye {reason}"), ("receive", "closed")]
+
+    session("hello-and-ping", "The least conversation", greet + pong)
+    session("pipelined", "Requests right behind Hello, without waiting", greet + pong * 8)
+    session("hello-missing", "The first frame isn't Hello", end(ping, "helloExpected"))
+    session("hello-missing-unknown", "The first frame has an unknown opcode", end(frame(0x7777, 0, 1, b""), "helloExpected"))
+    session("hello-twice", "Hello comes once", greet + end(hello, "helloTwice"))
+    session("hello-magic", "Another protocol", end(bad_hello(magic=0x48545450), "badMagic"))
+    session("hello-version-newer", "Versions 2...9", end(bad_hello(low=2, high=9), "unsupportedVersion"))
+    session("hello-version-older", "Version 0", end(bad_hello(low=0, high=0), "unsupportedVersion"))
+    session("hello-version-range", "Versions 1...9: 1 is spoken",
+            [("send", bad_hello(high=9).hex()), ("receive", "reply Hello reply")] + pong)
+    session("hello-tenant", "A tenant that this peer doesn't have", end(bad_hello(tenant=999), "notPermitted"))
+    session("hello-critical", "A critical field in Hello that nobody knows",
+            end(frame(1, 0, 1, bad_hello()[12:] + tagged(0xFE, b"x")), "badBody"))
+    session("hello-short", "Hello ends inside a field", end(frame(1, 0, 1, bad_hello()[12:-1]), "badBody"))
+    session("http", "A stray HTTP client: its first bytes are an impossible length",
+            end(b"GET / HTTP/1.1\r\n\r\n", "badFrameLength"))
+    session("oversize", "A length of 4093", greet + end(struct.pack(">I", 4093), "badFrameLength"))
+    session("undersize", "A length of 7", greet + end(struct.pack(">I", 7), "badFrameLength"))
+    session("reply-flag", "A client sends a reply", greet + end(frame(2, 1, 1, struct.pack(">Q", 5)), "badFlags"))
+    session("push-flag", "A client sends a push", greet + end(frame(2, 2, 0, struct.pack(">Q", 5)), "badFlags"))
+    session("body-short", "A Ping of seven bytes", greet + pong + end(frame(2, 0, 1, b"\0" * 7), "badBody"))
+    session("tags-descend", "Tags out of order",
+            greet + end(frame(2, 0, 1, b"\0" * 8 + tagged(9, b"") + tagged(8, b"")), "badBody"))
+    session("unknown-opcode", "Answered, and the connection goes on",
+            greet + [("send", frame(0x7777, 0, 3, b"abc").hex()), ("receive", "refusal unsupportedOperation")] + pong)
+    session("reserved-opcode", "A later version's operation",
+            greet + [("send", frame(0x17, 0, 3, b"").hex()), ("receive", "refusal unsupportedOperation")] + pong)
+    session("push-opcode", "An opcode that only the server sends",
+            greet + [("send", frame(0x41, 0, 3, b"").hex()), ("receive", "refusal unsupportedOperation")] + pong)
+    session("critical-field", "A request's unknown critical field: refused, and the connection goes on",
+            greet + [("send", frame(2, 0, 3, b"\0" * 8 + tagged(0xFE, b"x")).hex()),
+                     ("receive", "refusal unsupportedField")] + pong)
+    session("role-missing", "A connection that asked for verify alone asks for statistics",
+            [("send", bad_hello(roles=1).hex()), ("receive", "reply Hello reply"),
+             ("send", frame(0xF0, 0, 3, b"").hex()), ("receive", "refusal notPermitted")] + pong)
+    old = frame(0x12, 0, 3, bytes(64) + b"\x06123456")
+    session("request-too-old", "A request id of 1970", greet + [("send", old.hex()), ("receive", "refusal requestTooOld")])
+    lookup = frame(0x14, 0, 3, bytes(48))
+    session("unknown-challenge", "Nobody's challenge",
+            greet + [("send", lookup.hex()), ("receive", "refusal challengeNotOpen")] + pong)
+
+
+def document():
+    """The worked examples at the end of PROTOCOL.md."""
+    path = ROOT / "Sources/Wire/PROTOCOL.md"
+    head = path.read_text().split("One per frame, from the vectors of the same name.\n")[0]
+    text = head + "One per frame, from the vectors of the same name.\n"
+    for name, message, kind, why, data in EXAMPLES:
+        text += f"\n`{name}`: {message}. {why}.\n```\n"
+        raw = data.hex()
+        parts = [raw[0:8], raw[8:12], raw[12:16], raw[16:24]]
+        body = raw[24:]
+        if kind in ("reply", "refusal"):
+            parts.append(body[:4])
+            body = body[4:]
+        text += " ".join(parts) + "\n"
+        text += "".join(f"  {body[i:i + 64]}\n" for i in range(0, len(body), 64))
+        text += "```\n"
+    path.write_text(text)
+
+
+def main():
+    for folder in (FRAMES, SESSIONS):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*.txt"):
+            old.unlink()
+    hello = whole_frames()
+    broken_frames()
+    sessions(hello)
+    document()
+    print(f"{len(list(FRAMES.glob('*.txt')))} frames, {len(list(SESSIONS.glob('*.txt')))} sessions, "
+          f"{len(EXAMPLES)} examples")
+
+
+if __name__ == "__main__":
+    main()
