@@ -109,7 +109,7 @@ extension AuthClient {
         _ flow: MessageFlow, on connection: ClientConnection, until end: ContinuousClock.Instant
     ) async throws {
         // Pushes may come right behind the reply.
-        flow.setLive(true)
+        flow.setLive()
         _ = try await exchange(flow.update { $0.renewed() }, on: connection, until: end)
         flow.markBegun()
     }

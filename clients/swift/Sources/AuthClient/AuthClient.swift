@@ -158,7 +158,6 @@ public actor AuthClient {
             throw ClientError.notConnected("\(path): Hello: \(why)")
         }
         fresh.opened(maxInFlight: Int(reply.maxInFlight))
-        flows.interrupt()
         try await resumeFlows(on: fresh, until: end)
         guard !isClosed else { throw ClientError.closed }
         // From here on its end is noticed by `connectionEnded`.

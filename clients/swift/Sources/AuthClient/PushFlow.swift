@@ -34,7 +34,7 @@ final class PushFlow<Element: Sendable, Place: Sendable>: Sendable {
 
     func markBegun() { state.withLock { $0.hasBegun = true } }
 
-    func setLive(_ isLive: Bool) { state.withLock { $0.isLive = isLive } }
+    func setLive() { state.withLock { $0.isLive = true } }
 
     func update<R>(_ body: (inout Place) -> R) -> R { state.withLock { body(&$0.place) } }
 

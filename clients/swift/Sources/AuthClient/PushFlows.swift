@@ -36,14 +36,8 @@ final class PushFlows: Sendable {
         case .subscribed(let reply):
             guard let flow = events else { return }
             flow.update { $0.began(head: reply.head) }
-            flow.setLive(true)
+            flow.setLive()
         }
-    }
-
-    /// A new connection carries nothing yet.
-    func interrupt() {
-        events?.setLive(false)
-        messages?.setLive(false)
     }
 
     func finish(_ failure: ClientError? = nil) {
