@@ -1,6 +1,10 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench race crash clean
+.PHONY: help setup build release demo test run bench race crash fuzz soak clean
 SWIFT ?= swift
+SECONDS ?= 60
+SEED ?= 1
+KILLS ?= 50
+CHALLENGES ?= 1000
 DEBUG := .build/debug
 RELEASE := .build/release
 
@@ -10,7 +14,9 @@ help:
 	@echo "make run     a development server in the foreground (Ctrl-C stops it)"
 	@echo "make bench   request+verify cycles a second at 1, 16 and 64 clients, release build"
 	@echo "make race    64 clients race the right code on each of 1,000 challenges"
-	@echo "make crash   kill -9 fifty times under load; every acknowledgement must survive"
+	@echo "make crash   kill -9 fifty times under load; every acknowledgement must survive (KILLS=50 SEED=1)"
+	@echo "make fuzz    the frame decoder and every message, under libFuzzer (SECONDS=60 SEED=1)"
+	@echo "make soak    the main job from 16 clients, for long; any wrong answer fails (SECONDS=60 SEED=1)"
 
 setup:
 	@sh scripts/setup.sh
@@ -38,10 +44,16 @@ bench: release
 	$(RELEASE)/otp-bench cycle
 
 race: release
-	$(RELEASE)/otp-bench race --challenges 1000 --clients 64
+	$(RELEASE)/otp-bench race --challenges $(CHALLENGES) --clients 64 --seed $(SEED)
 
 crash: release
-	$(RELEASE)/otp-bench crash --kills 50
+	$(RELEASE)/otp-bench crash --kills $(KILLS) --seed $(SEED)
+
+fuzz: setup
+	bash scripts/fuzz.sh $(SECONDS) $(SEED)
+
+soak: release
+	$(RELEASE)/otp-bench cycle --clients 16 --seconds $(SECONDS) --seed $(SEED)
 
 clean:
 	rm -rf .build .otpd-dev
