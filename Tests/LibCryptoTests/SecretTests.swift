@@ -24,7 +24,9 @@ import Testing
             SecretBytes(copying: bytes).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
         }
         #expect(copied == Self.text)
-        let filled = SecretBytes(count: 5) { buffer in for index in 0..<buffer.count { buffer[index] = UInt8(index) } }
+        let filled = SecretBytes(count: 5) { buffer in
+            for index in 0..<buffer.count { buffer[index] = UInt8(index) }
+        }
         #expect(filled.withUnsafeBytes { Array($0) } == [0, 1, 2, 3, 4])
         let large = SecretBytes(count: 10_000) { $0[9_999] = 7 }
         #expect(large.withUnsafeBytes { ($0.count, $0[9_999]) } == (10_000, 7))
@@ -32,13 +34,16 @@ import Testing
 
     @Test func errorsPass() {
         #expect(throws: Refused()) { _ = try SecretBytes(count: 8) { _ throws(Refused) in throw Refused() } }
-        #expect(throws: Refused()) { try Self.secret().withUnsafeBytes { _ throws(Refused) in throw Refused() } }
+        #expect(throws: Refused()) {
+            try Self.secret().withUnsafeBytes { _ throws(Refused) in throw Refused() }
+        }
     }
 
     private func isCopyable<T: ~Copyable>(_: T.Type) -> Bool { false }
     private func isCopyable<T>(_: T.Type) -> Bool { true }
 
-    /// What isn't copyable converts to no `Any` and no existential: interpolation, `print` and `dump` don't compile.
+    /// What isn't copyable converts to no `Any` and no existential: interpolation, `print` and `dump` don't
+    /// compile.
     @Test func isNotCopyable() {
         #expect(!isCopyable(SecretBytes.self))
         #expect(isCopyable(Int.self), "the probe tells them apart")
