@@ -25,7 +25,7 @@ demo: build
 	@bash scripts/demo.sh $(DEBUG)
 
 test: build
-	$(SWIFT) test
+	$(SWIFT) test --no-parallel
 	python3 -m unittest discover -s clients/python -p 'test_*.py'
 	$(DEBUG)/otp-bench race --challenges 50
 	$(DEBUG)/otp-bench crash --kills 3

@@ -73,7 +73,7 @@ let package = Package(
         .testTarget(name: "LibCryptoTests", dependencies: ["LibCrypto"], swiftSettings: settings),
         .testTarget(name: "SMSTextTests", dependencies: ["SMSText"], swiftSettings: settings),
         .testTarget(name: "EngineTests", dependencies: ["Engine", "Wire", "LibCrypto"], swiftSettings: settings),
-        .testTarget(name: "StoreTests", dependencies: ["Store", "LibCrypto", "CLinuxShim"], swiftSettings: settings),
+        .testTarget(name: "StoreTests", dependencies: ["Store", "LibCrypto", "CLinuxShim", "CLMDB"], swiftSettings: settings),
         .testTarget(
             name: "AuthServerTests", dependencies: ["AuthServer", "Wire", "Engine", "Store", "LibCrypto"] + nio,
             swiftSettings: settings),

@@ -138,7 +138,10 @@ def whole_frames():
            ON_CHALLENGE + [("blob8", "code", b"7K2MQX")], [(2, "bytes", "client_ip", bytes([192, 0, 2, 7]))])
     vector("verify-reply", "The grant", "Verify reply", "reply", 0x12,
            [("bytes32", "grant", GRANT), ("u16", "purpose", 1), ("u64", "expires_at_ms", TIME + 120_000),
-            ("u64", "expires_at_wall_ms", TIME + 121_500)], example=True)
+            ("u64", "expires_at_wall_ms", TIME + 121_500)], [(1, "bytes", "issuer", b"dev")], example=True)
+    vector("verify-reply-bare", "Without the optional field", "Verify reply", "reply", 0x12,
+           [("bytes32", "grant", GRANT), ("u16", "purpose", 1), ("u64", "expires_at_ms", TIME + 120_000),
+            ("u64", "expires_at_wall_ms", TIME + 121_500)])
     vector("refusal-wrong-code", "Four attempts left", "Refusal", "refusal", 0x12, refusal(0x510, 0, 1, 4), example=True)
     vector("refusal-limited", "The sixth unverified send in the hour", "Refusal", "refusal", 0x10,
            refusal(0x420, 3, 2, 255, 2_940_000), example=True)
@@ -160,7 +163,8 @@ def whole_frames():
     vector("check-grant-reply", "It is", "Grant reply", "reply", 0x20, grant, example=True)
     vector("redeem-grant", "Spend it", "RedeemGrant", "request", 0x21, [("bytes16", "request_id", ID)] + check,
            example=True)
-    vector("redeem-grant-reply", "Spent", "Grant reply", "reply", 0x21, grant, example=True)
+    vector("redeem-grant-reply", "Spent", "Grant reply", "reply", 0x21, grant, [(1, "bytes", "issuer", b"dev")],
+           example=True)
     vector("lease-messages", "Sixteen, for ten seconds each", "LeaseMessages", "request", 0x30,
            [("u16", "credit", 16), ("u32", "lease_ms", 10_000)], example=True)
     vector("lease-messages-reply", "As accepted", "LeaseMessages reply", "reply", 0x30,

@@ -39,6 +39,9 @@ public struct ListenerRule: Sendable, Equatable {
         self.tenants = tenants
         self.roles = roles
     }
+
+    /// Whether the tenant may be served here.
+    func serves(_ tenant: UInt32) -> Bool { tenants.isEmpty || tenants.contains(tenant) }
 }
 
 extension Authority {
@@ -50,8 +53,7 @@ extension Authority {
         guard uid != overflowUID else { return nil }
         let named = peers.filter { $0.uid == uid }
         let candidates = (named.isEmpty ? peers.filter { $0.uid == nil } : named).filter { rule in
-            (listener.tenants.isEmpty || listener.tenants.contains(rule.tenant))
-                && (hello.tenant == 0 || hello.tenant == rule.tenant)
+            listener.serves(rule.tenant) && (hello.tenant == 0 || hello.tenant == rule.tenant)
         }
         guard candidates.count == 1, let rule = candidates.first else { return nil }
         let allowed = rule.roles.intersection(listener.roles)

@@ -23,12 +23,18 @@ final class Batch {
     var isStopped = false
     var onDrain: () -> Void = {}
 
-    private let loop: any EventLoop
-    private var queue: [Connection] = []
+    let loop: any EventLoop
+    private(set) var queue: [Connection] = []
     /// Connections whose replies wait for the sync.
     var holding: [Connection] = []
-    private(set) var connections: [ObjectIdentifier: Connection] = [:]
-    private var turnIsScheduled = false
+    var connections: [ObjectIdentifier: Connection] = [:]
+    private(set) var turnIsScheduled = false
+    /// Engine milliseconds since when writes wait for a checkpoint to make room; 0 = they don't.
+    var stalledSince: UInt64 = 0
+    /// A timer will look at the waiting frames again.
+    var looksAgain = false
+    /// Requests that this turn has decided.
+    private var decidedInTurn = 0
     private var entropy = EntropyBlock()
 
     init(engine: Engine, store: Store, clock: EngineClock, settings: ServerSettings, loop: any EventLoop) throws {
@@ -70,6 +76,8 @@ final class Batch {
         let context = context(stamp)
         var state = StoreState(store: store, now: context.now)
         entropy.renew()
+        decidedInTurn = 0
+        if store.canAccept { stalledSince = 0 }
         if !store.isCommitting { engine.beginBatch() }
         // 3. Decide, in order of arrival; replies are encoded into the connections, held or ready.
         for connection in working {
@@ -91,7 +99,7 @@ final class Batch {
     }
 
     /// The batch is durable: what was held leaves, then the effects.
-    private func finished(_ context: BatchContext) {
+    func finished(_ context: BatchContext) {
         let released = holding
         holding.removeAll(keepingCapacity: true)
         for connection in released { connection.release() }
@@ -107,14 +115,14 @@ final class Batch {
         do { try store.finishCommit() } catch { endProcess("journal", "\(error)") }
         finished(context(clock.now()))
         // Writes that waited for the sync.
-        for connection in connections.values where connection.input.readableBytes > 0 { enqueue(connection) }
+        enqueueWaiting()
         schedule()
     }
 
-    private func context(_ stamp: StoreClock) -> BatchContext {
+    func context(_ stamp: StoreClock) -> BatchContext {
         BatchContext(
-            now: stamp.engineMs, wall: stamp.wallMs, epoch: store.epoch, voidBefore: clock.voidBefore,
-            sequence: store.nextSequence)
+            now: stamp.engineMs, wall: stamp.wallMs, epoch: store.epoch,
+            voidBefore: max(clock.voidBefore, events.clockSteppedMs), sequence: store.nextSequence)
     }
 
     // MARK: one connection's part of a turn
@@ -123,7 +131,7 @@ final class Batch {
     private func decide(_ connection: Connection, _ context: BatchContext, _ state: inout StoreState) {
         var decided = 0
         while !connection.isClosing, connection.isWritable, connection.input.readableBytes > 0 {
-            if decided == Bounds.maxInFlight { return enqueue(connection) }
+            if decided == Bounds.maxInFlight || decidedInTurn == Bounds.maxBatch { return enqueue(connection) }
             var consumed = 0
             connection.input.withUnsafeReadableBytes { bytes in
                 consumed = step(connection, bytes, context, &state)
@@ -131,6 +139,7 @@ final class Batch {
             guard consumed > 0 else { break }
             connection.input.moveReaderIndex(forwardBy: consumed)
             decided += 1
+            decidedInTurn += 1
         }
         connection.input.discardReadBytes()
         events.pump(connection, store, now: context.now)
@@ -150,54 +159,6 @@ final class Batch {
             counters.frameErrors += 1
             connection.close(Goodbye(error))
             return 0
-        }
-    }
-
-    // MARK: connections
-
-    func add(_ connection: Connection) -> Bool {
-        guard connections.count < settings.maxConnections, !isDraining else { return false }
-        connections[ObjectIdentifier(connection)] = connection
-        return true
-    }
-
-    func remove(_ connection: Connection) {
-        connections[ObjectIdentifier(connection)] = nil
-        couriers.remove(connection)
-    }
-
-    /// Every `Bounds.tickMs`: leases that are due, checkpoints by time.
-    func tick() {
-        guard !isStopped else { return }
-        let now = clock.now().engineMs
-        if couriers.hasWork(now: now) { schedule() }
-        do { try store.maintain(now: now) } catch { endProcess("storage", "\(error)") }
-    }
-
-    /// An event of the server itself, in a commit of its own.
-    func note(_ kind: EventPush.Kind) {
-        guard !store.isCommitting else { return }
-        let stamp = clock.now()
-        let context = context(stamp)
-        var state = StoreState(store: store, now: context.now)
-        engine.beginBatch()
-        engine.note(kind, context: context, state: &state)
-        do {
-            if try store.commit(clock: stamp) == .synced { finished(context) }
-        } catch { endProcess("journal", "\(error)") }
-    }
-}
-
-extension Goodbye {
-    /// The last frame after a broken one.
-    init(_ error: WireError) {
-        switch error {
-        case .badFrameLength(let length):
-            self.init(.badFrameLength, "length \(length) isn't in \(FrameLimits.minLengthField)...\(FrameLimits.maxLengthField)")
-        case .badFlags(let flags): self.init(.badFlags, "flags 0x\(String(flags, radix: 16)) in a request")
-        case .truncatedBody: self.init(.badBody, "the body ends inside a field")
-        case .badBody: self.init(.badBody, "a length or the order of tags in the body is impossible")
-        case .unsupportedField(let tag): self.init(.badBody, "Hello's field \(tag & 0x7F) is unknown and critical, or of an impossible length")
         }
     }
 }

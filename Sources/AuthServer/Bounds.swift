@@ -10,6 +10,8 @@ enum Bounds {
     static let maxOutputBytes = 64 << 10
     /// Seconds until Hello must have come.
     static let helloSeconds: Int64 = 2
+    /// Seconds that a peer has to read its Goodbye.
+    static let goodbyeSeconds: Int64 = 2
     /// Bytes of one read: the buffers are fixed, partial frames are copied.
     static let readBytes = 8 << 10
     /// Connections in all; each costs up to 200 KiB at worst.
@@ -18,6 +20,8 @@ enum Bounds {
     static let maxBatch = 1_024
     /// Messages waiting for a courier; beyond it new challenges are refused as `overloaded`.
     static let maxDueMessages = 100_000
+    /// Milliseconds that writes wait for a checkpoint to make room, before they are `overloaded`: less than clients wait.
+    static let stallMs: UInt64 = 1_000
     /// Events of one page for a subscriber that is behind.
     static let eventPage = 64
     /// Milliseconds that a lease lasts by default, and at most.

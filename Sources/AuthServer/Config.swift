@@ -16,8 +16,12 @@ public enum Config {
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: 1 << 20)
         let count = fread(&bytes, 1, bytes.count, file)
+        guard ferror(file) == 0 else { throw ConfigError(description: "\(path): \(String(cString: strerror(errno)))") }
         guard count < bytes.count else { throw ConfigError(description: "\(path): larger than 1 MiB") }
-        return try parse(String(decoding: bytes.prefix(count), as: UTF8.self), name: path)
+        guard let text = String(validating: bytes.prefix(count), as: UTF8.self) else {
+            throw ConfigError(description: "\(path): is not UTF-8 text")
+        }
+        return try parse(text, name: path)
     }
 
     /// The same from text.
@@ -26,7 +30,8 @@ public enum Config {
         do { table = try TOMLTable(string: text) } catch let error as TOMLParseError {
             throw ConfigError(description: "\(name):\(error.source.begin.line): \(error.description)")
         } catch { throw ConfigError(description: "\(name): \(error)") }
-        let file = ConfigFile(name: name, lines: text.split(separator: "\n", omittingEmptySubsequences: false))
+        let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
+        let file = ConfigFile(name: name, lines: lines)
         let root = ConfigReader(table, path: "", file: file)
         let data = try root.required("data")
         let key = try root.required("master_key")
@@ -40,11 +45,14 @@ public enum Config {
         guard !tenants.isEmpty else { throw root.fail("tenant", "is missing; add a `[[tenant]]`") }
         try unique(tenants.map { Int($0.number) }, root, "tenant", "number")
         var listeners: [ListenerRule] = []
-        for reader in try root.tables("listener") { listeners.append(try listener(reader)) }
+        for reader in try root.tables("listener") { listeners.append(try listener(reader, tenants)) }
         guard !listeners.isEmpty else { throw root.fail("listener", "is missing; add a `[[listener]]`") }
+        try unique(listeners.map(\.path), root, "listener", "path")
+        let peerReaders = try root.tables("peer")
         var peers: [PeerRule] = []
-        for reader in try root.tables("peer") { peers.append(try peer(reader, tenants)) }
+        for reader in peerReaders { peers.append(try peer(reader, tenants)) }
         guard !peers.isEmpty else { throw root.fail("peer", "is missing; add a `[[peer]]` for the web tier's user") }
+        try unambiguous(listeners, peers, peerReaders)
         try root.finish()
         do {
             var settings = try ServerSettings(
@@ -56,8 +64,29 @@ public enum Config {
         } catch { throw root.fail("tenant", "\(error)") }
     }
 
-    private static func unique(
-        _ numbers: [Int], _ reader: ConfigReader, _ key: String, _ what: String
+    /// A uid at a listener is one tenant, by one `[[peer]]`: else who asks would be a matter of order.
+    private static func unambiguous(
+        _ listeners: [ListenerRule], _ peers: [PeerRule], _ readers: [ConfigReader]
+    ) throws(ConfigError) {
+        for (index, peer) in peers.enumerated() {
+            for former in peers[..<index] where former.uid == peer.uid {
+                let uid = peer.uid.map { "uid \($0)" } ?? "any uid"
+                guard former.tenant != peer.tenant else {
+                    throw readers[index].fail(
+                        "uid", "\(uid) has a `[[peer]]` for tenant \(peer.tenant) already; put all its roles there")
+                }
+                for listener in listeners where listener.serves(former.tenant) && listener.serves(peer.tenant) {
+                    throw readers[index].fail(
+                        "uid",
+                        "\(uid) would be tenant \(former.tenant) and tenant \(peer.tenant) at \(listener.path); "
+                            + "give each tenant a listener of its own with `tenants = [\(peer.tenant)]`")
+                }
+            }
+        }
+    }
+
+    private static func unique<Value: Hashable>(
+        _ numbers: [Value], _ reader: ConfigReader, _ key: String, _ what: String
     ) throws(ConfigError) {
         guard Set(numbers).count == numbers.count else { throw reader.fail(key, "two have the same \(what)") }
     }
@@ -146,7 +175,7 @@ public enum Config {
         return roles
     }
 
-    private static func listener(_ r: ConfigReader) throws(ConfigError) -> ListenerRule {
+    private static func listener(_ r: ConfigReader, _ known: [TenantPolicy]) throws(ConfigError) -> ListenerRule {
         let path = try r.required("path")
         guard path.utf8.count <= Listener.maxPathBytes else {
             throw r.fail("path", "has \(path.utf8.count) bytes; a socket path has at most \(Listener.maxPathBytes)")
@@ -154,6 +183,9 @@ public enum Config {
         let mode = try r.string("mode") ?? "0660"
         guard let bits = UInt32(mode, radix: 8), bits <= 0o777 else { throw r.fail("mode", "write it as \"0660\"") }
         let tenants = try r.integers("tenants", 1...Int(Int32.max)) ?? []
+        for number in tenants where !known.contains(where: { $0.number == number }) {
+            throw r.fail("tenants", "there is no `[[tenant]]` with number \(number)")
+        }
         let rule = ListenerRule(
             path: path, mode: bits, tenants: tenants.map { UInt32($0) }, roles: try roles(r) ?? .all)
         try r.finish()

@@ -23,7 +23,8 @@ final class Connection: ChannelInboundHandler {
     /// Replies and pushes that wait for the sync of the batch under way: at most one is unsynced, so one buffer is enough.
     private var held = ByteBuffer()
     private var context: ChannelHandlerContext?
-    private var helloDeadline: Scheduled<Void>?
+    /// For Hello, later for the peer to read its Goodbye.
+    private var deadline: Scheduled<Void>?
     private(set) var isClosing = false
     /// Waits in the batch's list for its turn.
     var isQueued = false
@@ -43,7 +44,7 @@ final class Connection: ChannelInboundHandler {
             return close(Goodbye(.tooManyConnections, "too many connections; close some, or raise max_connections"))
         }
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        helloDeadline = context.eventLoop.scheduleTask(in: .seconds(Bounds.helloSeconds)) {
+        deadline = context.eventLoop.scheduleTask(in: .milliseconds(batch.settings.helloMillis)) {
             bound.value.helloTimedOut()
         }
     }
@@ -65,7 +66,7 @@ final class Connection: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         isClosing = true
-        helloDeadline?.cancel()
+        deadline?.cancel()
         batch.remove(self)
         self.context = nil
     }
@@ -76,7 +77,7 @@ final class Connection: ChannelInboundHandler {
     }
 
     private func helloTimedOut() {
-        if authority == nil, !isClosing { close(Goodbye(.helloTimeout, "no Hello within \(Bounds.helloSeconds) s")) }
+        if authority == nil, !isClosing { close(Goodbye(.helloTimeout, "no Hello within \(batch.settings.helloMillis) ms")) }
     }
 
     // MARK: the batch's calls
@@ -85,8 +86,8 @@ final class Connection: ChannelInboundHandler {
     var isWritable: Bool { context?.channel.isWritable ?? false }
 
     func helloDone() {
-        helloDeadline?.cancel()
-        helloDeadline = nil
+        deadline?.cancel()
+        deadline = nil
     }
 
     /// Adds a frame that `encode` writes; `isHeld`: it waits for the sync.
@@ -116,17 +117,25 @@ final class Connection: ChannelInboundHandler {
         guard ready.readableBytes > 0, let context else { return }
         let bytes = ready
         ready = ByteBuffer()
-        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        guard isClosing, held.readableBytes == 0 else {
+            return context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        }
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(bytes)).whenComplete { _ in bound.value.close(promise: nil) }
     }
 
-    /// Says why as the last frame, then closes. Held replies of the batch under way go first.
+    /// Says why as the last frame, then closes. Held replies of the batch under way go first. A peer that doesn't read its
+    /// Goodbye is cut off.
     func close(_ goodbye: Goodbye) {
         guard !isClosing, let context else { return }
         isClosing = true
-        send(isHeld: false) { try FieldEncoder.push(goodbye, into: $0) }
-        let bytes = ready
-        ready = ByteBuffer()
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.writeAndFlush(wrapOutboundOut(bytes)).whenComplete { _ in bound.value.close(promise: nil) }
+        _ = context.channel.setOption(.autoRead, value: false)
+        deadline?.cancel()
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        deadline = context.eventLoop.scheduleTask(in: .seconds(Bounds.goodbyeSeconds)) {
+            bound.value.context?.close(promise: nil)
+        }
+        send(isHeld: held.readableBytes > 0) { try FieldEncoder.push(goodbye, into: $0) }
+        flush()
     }
 }

@@ -8,6 +8,7 @@ struct Counters {
     var frameErrors: UInt64 = 0
     var batches: UInt64 = 0
     var overloaded: UInt64 = 0
+    var stalls: UInt64 = 0
     var challengesCreated: UInt64 = 0
     var verified: UInt64 = 0
     var grantsRedeemed: UInt64 = 0
@@ -38,6 +39,7 @@ extension Batch {
         let pairs: [(String, UInt64)] = [
             ("requests_total", counters.requests), ("frame_errors_total", counters.frameErrors),
             ("batches_total", counters.batches), ("overloaded_total", counters.overloaded),
+            ("stalls_total", counters.stalls),
             ("challenges_created_total", counters.challengesCreated), ("verified_total", counters.verified),
             ("grants_answered_total", counters.grantsRedeemed), ("refused_total", counters.refused),
             ("wrong_codes_total", counters.wrongCodes), ("limited_total", counters.limited),

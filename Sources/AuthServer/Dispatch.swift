@@ -66,7 +66,6 @@ extension Batch {
         case .drain:
             _ = try FieldDecoder.decode(Drain.self, from: body)
             answer(Empty(), frame, connection)
-            connection.flush()
             onDrain()
             return true
         case .requestCode: request = .requestCode(try FieldDecoder.decode(RequestCode.self, from: body))
@@ -92,6 +91,7 @@ extension Batch {
         let isWrite = request.isWrite
         if isWrite {
             if store.isCommitting { return false }
+            if !store.canAccept, waitsForRoom(connection, context.now) { return false }
             if isDraining {
                 refuse(.draining, frame, connection, retryAfterMs: 1_000)
                 return true
@@ -110,13 +110,17 @@ extension Batch {
         let (opcode, correlation) = (frame.opcode, frame.correlation)
         connection.send(isHeld: isHeld) { buffer in
             switch reply {
-            case .challenge(let m): try FieldEncoder.reply(m, to: opcode, correlation: correlation, into: buffer)
-            case .verified(let m): try FieldEncoder.reply(m, to: opcode, correlation: correlation, into: buffer)
-            case .status(let m): try FieldEncoder.reply(m, to: opcode, correlation: correlation, into: buffer)
-            case .quota(let m): try FieldEncoder.reply(m, to: opcode, correlation: correlation, into: buffer)
-            case .grant(let m): try FieldEncoder.reply(m, to: opcode, correlation: correlation, into: buffer)
-            case .empty: try FieldEncoder.reply(Empty(), to: opcode, correlation: correlation, into: buffer)
-            case .refused(let m): try FieldEncoder.refusal(m, to: opcode, correlation: correlation, into: buffer)
+            case .challenge(let m): return try FieldEncoder.reply(m, to: opcode, correlation: correlation, into: buffer)
+            case .verified(var m):
+                m.issuer = settings.issuerBytes
+                return try FieldEncoder.reply(m, to: opcode, correlation: correlation, into: buffer)
+            case .status(let m): return try FieldEncoder.reply(m, to: opcode, correlation: correlation, into: buffer)
+            case .quota(let m): return try FieldEncoder.reply(m, to: opcode, correlation: correlation, into: buffer)
+            case .grant(var m):
+                m.issuer = settings.issuerBytes
+                return try FieldEncoder.reply(m, to: opcode, correlation: correlation, into: buffer)
+            case .empty: return try FieldEncoder.reply(Empty(), to: opcode, correlation: correlation, into: buffer)
+            case .refused(let m): return try FieldEncoder.refusal(m, to: opcode, correlation: correlation, into: buffer)
             }
         }
         return true
@@ -180,7 +184,7 @@ extension Batch {
         reply.maxFrameBytes = UInt32(FrameLimits.maxFrameBytes)
         reply.maxInFlight = UInt16(Bounds.maxInFlight)
         reply.requestAgeSeconds = UInt16(RuleBounds.maxRequestAgeMs / 1_000)
-        reply.issuer = InlineBytes(settings.issuer.utf8.prefix(64))
+        reply.issuer = settings.issuerBytes
         reply.server = InlineBytes(settings.version.utf8.prefix(64))
         answer(reply, frame, connection)
     }

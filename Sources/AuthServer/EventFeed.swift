@@ -16,11 +16,16 @@ final class EventFeed {
 
     /// The newest durable event.
     private(set) var head = Cursor.zero
+    /// Engine time of the newest `clockStepped` that is kept: challenges from before stay void, over restarts too.
+    private(set) var clockSteppedMs: UInt64 = 0
 
     /// The head at start.
     func load(from store: Store, now: UInt64) throws {
         try store.scan(table: Table.event.rawValue, from: [], now: now) { key, value, _ in
-            if let event = EventRecord.decode(key: key, value: value) { head = event.cursor }
+            if let event = EventRecord.decode(key: key, value: value) {
+                head = event.cursor
+                if event.kind == EventPush.Kind.clockStepped.rawValue { clockSteppedMs = event.engineTimeMs }
+            }
             return true
         }
     }

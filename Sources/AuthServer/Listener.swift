@@ -49,6 +49,10 @@ final class Listener {
             close(lock)
             throw Failure(description: "another otpd listens at \(rule.path)")
         }
+        do { try checkReplaceable(rule.path) } catch {
+            close(lock)
+            throw error
+        }
         let box = Handoff(value: batch)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 512)
@@ -71,6 +75,20 @@ final class Listener {
             throw Failure(description: "\(rule.path): \(String(cString: strerror(errno)))")
         }
         return Listener(rule: rule, channel: channel, inode: fileIdentity(rule.path), lock: lock)
+    }
+
+    /// Only a socket that nobody listens at is replaced: another program's socket, or a file named by mistake, stays.
+    private static func checkReplaceable(_ path: String) throws {
+        var info = stat()
+        guard lstat(path, &info) == 0 else { return }
+        guard info.st_mode & S_IFMT == S_IFSOCK else {
+            throw Failure(description: "\(path) exists and is not a socket. Choose another path, or remove it if you are sure.")
+        }
+        let probe = linux_connect(path)
+        guard probe < 0 else {
+            close(probe)
+            throw Failure(description: "another program listens at \(path). Stop it first, or choose another path.")
+        }
     }
 
     /// A name in the same folder that still fits `sun_path`; the path itself when none does.

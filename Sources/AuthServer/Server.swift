@@ -12,8 +12,8 @@ import Wire
 public final class Server {
     private let settings: ServerSettings
     private let log: Logger
-    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    private var batch: Batch?
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private var served: (batch: Batch, store: Store)?
     private var listeners: [Listener] = []
 
     /// Nothing happens before `run`.
@@ -40,25 +40,45 @@ public final class Server {
     /// Opens, listens, serves; returns after a clean stop by SIGTERM, SIGINT or Drain.
     /// - Parameter onReady: called when the sockets accept.
     public func run(onReady: () -> Void = {}) throws {
+        // Drain is SIGTERM by another road.
+        try start(onDrain: { kill(getpid(), SIGTERM) })
+        _ = linux_notify("READY=1")
+        onReady()
+        waitForStop()
+        try stop()
+    }
+
+    /// Opens and listens; returns when the sockets accept.
+    func start(onDrain: @escaping @Sendable () -> Void) throws {
         let started = linux_monotonic_nanos()
         let master = try MasterKey.load(settings.masterKeyPath)
         var options = StoreOptions(path: settings.dataPath, tables: StoreState.tables)
         options.commit = settings.commit
+        options.segmentBytes = settings.segmentBytes
+        options.overlayBytes = settings.overlayBytes
+        options.overlayRecords = settings.overlayRecords
         let store = try Store(opening: options, master: master)
-        let clock = try EngineClock(last: store.recovery.lastClock, acceptClock: settings.acceptClock)
+        let clock = try EngineClock(
+            last: store.recovery.lastClock, acceptClock: settings.acceptClock, source: settings.clockSource())
         let engine = Engine(tenants: settings.tenants, keys: EngineKeys(master: master))
         let loop = group.next()
         let box = Handoff(value: (store, clock, engine, settings))
-        let served = try loop.submit { () -> Handoff<Batch> in
+        let batch = try loop.submit { () -> Handoff<Batch> in
             let (store, clock, engine, settings) = box.value
             let batch = try Batch(engine: engine, store: store, clock: clock, settings: settings, loop: loop)
             Server.wire(batch, store, loop)
-            batch.note(.serverStarted)
-            if clock.voidBefore > 0 { batch.note(.clockStepped) }
+            batch.onDrain = onDrain
+            batch.note(clock.voidBefore > 0 ? [.clockStepped, .serverStarted] : [.serverStarted])
             return Handoff(value: batch)
         }.wait().value
-        batch = served
-        for rule in settings.listeners { listeners.append(try Listener.start(rule, batch: served, group: group)) }
+        served = (batch, store)
+        do {
+            for rule in settings.listeners { listeners.append(try Listener.start(rule, batch: batch, group: group)) }
+        } catch {
+            // The sockets that were made go, the store is closed: as if it had never started.
+            try stop()
+            throw error
+        }
         let millis = (linux_monotonic_nanos() - started) / 1_000_000
         log.info(
             "ready",
@@ -67,10 +87,6 @@ public final class Server {
                 "commit": "\(store.commitMode.rawValue)", "sync_us": "\(store.measuredSyncNanos / 1_000)",
                 "replayed": "\(store.recovery.replayed)", "start_ms": "\(millis)",
             ])
-        _ = linux_notify("READY=1")
-        onReady()
-        waitForStop()
-        try stop(served, store)
     }
 
     /// The store's threads and the loop's timer wake the batch.
@@ -81,8 +97,6 @@ public final class Server {
         loop.scheduleRepeatedTask(
             initialDelay: .milliseconds(Bounds.tickMs), delay: .milliseconds(Bounds.tickMs)
         ) { _ in bound.value.tick() }
-        // Drain is SIGTERM by another road.
-        batch.onDrain = { kill(getpid(), SIGTERM) }
     }
 
     private func waitForStop() {
@@ -93,15 +107,21 @@ public final class Server {
     }
 
     /// Stop accepting, answer what is in flight, say goodbye, checkpoint: within 2 s.
-    private func stop(_ batch: Batch, _ store: Store) throws {
+    func stop() throws {
+        guard let (batch, store) = served else { return }
+        served = nil
         for listener in listeners { listener.stop() }
         let box = Handoff(value: batch)
         let loop = group.next()
-        // Two turns: one decides what has arrived, one sends it.
-        for _ in 0..<2 { try loop.submit { box.value.schedule() }.wait() }
+        // What has arrived is read, decided and answered: the loop looks at its sockets before each of these questions, and
+        // has found nothing three times.
         let deadline = linux_monotonic_nanos() + 1_000_000_000
-        while try loop.submit({ box.value.store.isCommitting }).wait(), linux_monotonic_nanos() < deadline {
+        var (quiet, seen) = (0, UInt64.max)
+        while quiet < 3, linux_monotonic_nanos() < deadline {
             usleep(1_000)
+            let (isIdle, requests) = try loop.submit { (box.value.isIdle, box.value.counters.requests) }.wait()
+            quiet = isIdle && requests == seen ? quiet + 1 : 0
+            seen = requests
         }
         try loop.submit { box.value.sayGoodbye() }.wait()
         usleep(20_000)
@@ -110,6 +130,9 @@ public final class Server {
             try box.value.store.close(now: box.value.clock.now().engineMs)
         }.wait()
         try group.syncShutdownGracefully()
+        // They hold the batch, which holds the store.
+        store.onSynced = nil
+        store.onCheckpointDone = nil
         log.info("stopped")
     }
 }
@@ -122,7 +145,7 @@ struct Handoff<Value>: @unchecked Sendable {  // the loop's queue orders the han
 extension Batch {
     /// The last commit and the last frame of every connection.
     func sayGoodbye() {
-        note(.serverDraining)
+        note([.serverDraining])
         isDraining = true
         onDrain = {}
         for connection in Array(connections.values) {

@@ -1,5 +1,6 @@
 public import Engine
 public import Store
+import Wire
 
 /// Everything that a server needs to know, from a configuration file or from `--dev`.
 public struct ServerSettings: Sendable {
@@ -7,8 +8,10 @@ public struct ServerSettings: Sendable {
     public var dataPath: String
     /// The master key's file: 32 bytes, mode 0400.
     public var masterKeyPath: String
-    /// Goes into every Hello; `dev` for a development server.
-    public var issuer: String
+    /// Goes into every Hello and grant; `dev` for a development server.
+    public let issuer: String
+    /// The issuer as Hello and grants carry it.
+    let issuerBytes: InlineBytes<64>
     public var tenants: [TenantPolicy]
     public var texts = MessageTexts()
     public var listeners: [ListenerRule]
@@ -17,6 +20,14 @@ public struct ServerSettings: Sendable {
     public var commit = CommitMode.auto
     /// Accept a wall clock that is far ahead, once.
     public var acceptClock = false
+    /// Milliseconds until Hello must have come.
+    var helloMillis = Bounds.helloSeconds * 1_000
+    /// Bytes of a journal segment; bytes and records of an overlay. Small ones are for tests.
+    var segmentBytes = 32 << 20
+    var overlayBytes = 48 << 20
+    var overlayRecords = 131_072
+    /// Where the clocks come from.
+    var clockSource: @Sendable () -> ClockSource = { .system }
     /// Name and version, as Hello tells it.
     public let version = "otpd 0.1"
 
@@ -28,6 +39,7 @@ public struct ServerSettings: Sendable {
         self.dataPath = dataPath
         self.masterKeyPath = masterKeyPath
         self.issuer = issuer
+        issuerBytes = InlineBytes(issuer.utf8.prefix(64))
         self.tenants = tenants
         self.listeners = listeners
         self.peers = peers

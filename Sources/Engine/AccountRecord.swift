@@ -25,7 +25,7 @@ struct AccountRecord {
             classes[index].sends = SendWindow(from: &record)
             classes[index].phones = RecentSet(from: &record)
         }
-        if record.isDamaged { return nil }
+        if !record.isWhole { return nil }
     }
 
     func encode(into record: inout RecordBuffer) {

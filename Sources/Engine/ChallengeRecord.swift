@@ -52,6 +52,13 @@ struct ChallengeRecord {
 
     var attemptsLeft: UInt8 { attemptCap - min(attemptCap, attemptsUsed) }
     var sendsLeft: UInt8 { sendCap - min(sendCap, sends) }
+    /// No message is submitted later: it could only arrive when the code is nearly over.
+    var lastSubmit: UInt64 { expiresAt - min(60_000, (expiresAt - createdAt) / 3) }
+    /// Of an alias: how its RequestCode was answered; kept where a challenge has its delivery.
+    var aliasDisposition: ChallengeReply.Disposition {
+        get { ChallengeReply.Disposition(rawValue: delivery) ?? .resent }
+        set { delivery = newValue.rawValue }
+    }
 
     init() {}
 
@@ -88,7 +95,7 @@ struct ChallengeRecord {
         androidHash = record.blob()
         locale = record.blob()
         verdicts = VerdictList(from: &record)
-        if record.isDamaged || asker > 2 { return nil }
+        if !record.isWhole || asker > 2 { return nil }
     }
 
     func encode(into record: inout RecordBuffer) {

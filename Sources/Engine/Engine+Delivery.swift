@@ -46,9 +46,7 @@ extension Engine {
         guard challenge.state == .open, challenge.generation == message.generation, challenge.sends == key.send,
             challenge.createdAt >= context.voidBefore
         else { return .gone }
-        let life = challenge.expiresAt - challenge.createdAt
-        let latest = challenge.expiresAt - min(60_000, life / 3)
-        guard message.attempts < RuleBounds.maxSubmits, now <= latest else {
+        guard message.attempts < RuleBounds.maxSubmits, now <= challenge.lastSubmit else {
             fail(&message, key.challenge, key.send, context, &state)
             return .gone
         }
@@ -64,7 +62,7 @@ extension Engine {
         push.token = token
         push.attempt = message.attempts
         push.leaseUntilMs = message.leaseUntil
-        push.expiresAtMs = latest
+        push.expiresAtMs = challenge.lastSubmit
         push.engineTimeMs = now
         push.idempotencyKey = tag16(key)
         push.tenant = challenge.tenant

@@ -5,8 +5,8 @@ extension Engine {
     func checkGrant<S: State>(
         _ m: CheckGrant, _ caller: Caller, _ context: BatchContext, _ state: inout S
     ) -> Reply {
-        guard let grant = goodGrant(m.grant, m.purpose, m.account, m.session, caller, context, &state),
-            grant.redeemedBy == .zero, grant.expiresAt > context.now
+        guard let grant = genuineGrant(m.grant, caller, context, &state),
+            isFor(grant, m.purpose, m.account, m.session), grant.redeemedBy == .zero, grant.expiresAt > context.now
         else { return .refused(.grantInvalid) }
         return reply(grant)
     }
@@ -15,15 +15,14 @@ extension Engine {
         _ m: RedeemGrant, _ caller: Caller, _ context: BatchContext, _ state: inout S
     ) -> Reply {
         if let status = Validation.age(m.requestID, now: context.now) { return .refused(status) }
-        guard var grant = goodGrant(m.grant, m.purpose, m.account, m.session, caller, context, &state) else {
-            return .refused(.grantInvalid)
-        }
+        guard var grant = genuineGrant(m.grant, caller, context, &state) else { return .refused(.grantInvalid) }
         let digest = digest(m, caller)
-        guard grant.redeemedBy == .zero else {
-            guard grant.redeemedBy == m.requestID else { return .refused(.grantInvalid) }
+        if grant.redeemedBy != .zero, grant.redeemedBy == m.requestID {
             return grant.redeemDigest == digest ? reply(grant) : .refused(.requestIdConflict)
         }
-        guard grant.expiresAt > context.now else { return .refused(.grantInvalid) }
+        guard isFor(grant, m.purpose, m.account, m.session), grant.redeemedBy == .zero,
+            grant.expiresAt > context.now
+        else { return .refused(.grantInvalid) }
         grant.redeemedBy = m.requestID
         grant.redeemDigest = digest
         write(grant, m.grant.head, &state)
@@ -36,19 +35,22 @@ extension Engine {
         return reply(grant)
     }
 
-    /// The record of a token that is genuine and for just this; expiry and redemption are the caller's to check.
-    private func goodGrant<S: State>(
-        _ token: Bytes32, _ purpose: UInt16, _ account: AccountBytes, _ session: Bytes32, _ caller: Caller,
-        _ context: BatchContext, _ state: inout S
+    /// The record of a token that is genuine and this tenant's; what it opens, expiry and redemption are the caller's to check.
+    private func genuineGrant<S: State>(
+        _ token: Bytes32, _ caller: Caller, _ context: BatchContext, _ state: inout S
     ) -> GrantRecord? {
         let expected = grantMAC(token.head)
         let isGenuine = (expected.high ^ token.tail.high) | (expected.low ^ token.tail.low) == 0
         guard isGenuine, let grant = readGrant(token.head, &state) else { return nil }
-        guard grant.epoch == context.epoch, grant.verifiedAt >= context.voidBefore, grant.tenant == caller.tenant,
-            grant.purpose == purpose, grant.session == session,
-            grant.account == index(.account, caller.tenant, account)
+        guard grant.epoch == context.epoch, grant.verifiedAt >= context.voidBefore, grant.tenant == caller.tenant
         else { return nil }
         return grant
+    }
+
+    private func isFor(
+        _ grant: GrantRecord, _ purpose: UInt16, _ account: AccountBytes, _ session: Bytes32
+    ) -> Bool {
+        grant.purpose == purpose && grant.session == session && grant.account == index(.account, grant.tenant, account)
     }
 
     private func reply(_ grant: borrowing GrantRecord) -> Reply {

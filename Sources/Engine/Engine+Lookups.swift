@@ -26,27 +26,43 @@ extension Engine {
         }
         if let status = invalid(m.account, m.phone, m.session, purpose) { return .refused(status) }
         let now = context.now
-        let asker = Int(m.assurance)
-        let streak = readStreak(streakIndex(tenant.number, m.account, m.phone), &state)
-        if streak.total >= purpose.streak.disableAfter { return .refused(.factorDisabled) }
-        if streak.blockedUntil[asker] > now, purpose.streak.scope.stopsRequestCode {
-            return .refused(.blocked, .failureStreak, retryAfterMs: streak.blockedUntil[asker] - now)
+        let asker = Asker(
+            tenant: tenant, purpose: purpose, phoneIndex: index(.phone, tenant.number, m.phone),
+            accountIndex: index(.account, tenant.number, m.account), index: Int(m.assurance))
+        if let refusal = blocked(m.account, m.phone, asker, context, &state) { return .refused(refusal) }
+        let phones = readPhone(asker.phoneIndex, &state)
+        let accounts = readAccount(asker.accountIndex, &state) ?? AccountRecord()
+        let slot = slotIndex(tenant.number, m.account, m.purpose, .zero, m.session)
+        if let refusal = wouldRefuse(m, slot, phones, accounts, asker, caller, context, &state) {
+            return .refused(refusal)
         }
-        let phoneIndex = index(.phone, tenant.number, m.phone)
-        let accountIndex = index(.account, tenant.number, m.account)
-        let phone = readPhone(phoneIndex, &state).classes[asker]
-        let account = (readAccount(accountIndex, &state) ?? AccountRecord()).classes[asker]
-        let check = LimitCheck.sends(
-            phone: phone, account: account, phoneTag: phoneIndex.high, accountTag: accountIndex.high, opening: true,
-            replacing: nil, gapMs: purpose.gapMs, tenant: tenant, now: now)
-        if !check.passes, tenant.mode == .enforce {
-            return .refused(.limited, check.limit, retryAfterMs: check.retryAfterMs)
-        }
+        let (phone, account) = (phones.classes[asker.index], accounts.classes[asker.index])
         var reply = Quota.Reply()
         reply.sendsLeftHour = left(phone.sends, account.sends, tenant.unverifiedPerHour, RuleBounds.hourMs, now)
         reply.sendsLeftDay = left(phone.sends, account.sends, tenant.unverifiedPerDay, RuleBounds.dayMs, now)
         reply.openLeft = UInt8(clamping: tenant.openPerPhone - phone.open.live(now: now))
         return .quota(reply)
+    }
+
+    /// As RequestCode goes: join in the gap, else resend, else a new challenge.
+    private func wouldRefuse<S: State>(
+        _ m: Quota, _ slot: Bytes16, _ phone: borrowing PhoneRecord, _ account: borrowing AccountRecord, _ asker: Asker,
+        _ caller: Caller, _ context: BatchContext, _ state: inout S
+    ) -> Refusal? {
+        let former = openChallenge(in: slot, caller, context, &state)
+        guard let former, former.challenge.phone == m.phone else {
+            return gate(phone, account, asker, resending: nil, replacing: nil, context.now).refusal
+        }
+        guard former.challenge.asker == m.assurance else {
+            return gate(phone, account, asker, resending: nil, replacing: former.id, context.now).refusal
+        }
+        if isInGap(former.challenge, asker, context.now, &state) { return nil }
+        if let refusal = gate(
+            phone, account, asker, resending: former.challenge, replacing: nil, context.now
+        ).refusal {
+            return refusal
+        }
+        return context.now <= former.challenge.lastSubmit ? nil : Refusal(.undeliverable)
     }
 
     private func left(

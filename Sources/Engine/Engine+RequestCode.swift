@@ -25,29 +25,33 @@ extension Engine {
         let id = challengeID(m.requestID, caller.tenant)
         let digest = digest(m, caller)
         if let known = readChallenge(id, &state) {
-            return repeated(known, id, digest, context, &state)
+            return repeated(known, id, digest, caller, context, &state)
         }
         let asker = Asker(
             tenant: tenant, purpose: purpose, phoneIndex: index(.phone, tenant.number, m.phone),
             accountIndex: index(.account, tenant.number, m.account), index: Int(m.assurance))
-        if let refusal = blocked(m, asker, context, &state) {
+        if let refusal = blocked(m.account, m.phone, asker, context, &state) {
             refused(refusal, m, asker, context, &state)
             return .refused(refusal)
         }
         let slot = slotIndex(tenant.number, m.account, m.purpose, .zero, m.session)
-        var former: (id: Bytes16, challenge: ChallengeRecord)?
-        if state.read(.slot, key(slot), into: &record) {
-            let openID = record.bytes16()
-            if let open = readChallenge(openID, &state), open.state == .open, open.expiresAt > context.now,
-                isValid(open, caller, context)
-            {
-                if open.phone == m.phone, open.asker == m.assurance {
-                    return again(m, open, openID, id, digest, asker, context, &state)
-                }
-                former = (openID, open)
-            }
+        let former = openChallenge(in: slot, caller, context, &state)
+        if let former, former.challenge.phone == m.phone, former.challenge.asker == m.assurance {
+            return again(m, former.challenge, former.id, id, digest, asker, context, &state)
         }
         return create(m, id, digest, former, slot, asker, context, entropy, &state)
+    }
+
+    /// The challenge that a slot names, while it is open and valid.
+    func openChallenge<S: State>(
+        in slot: Bytes16, _ caller: Caller, _ context: BatchContext, _ state: inout S
+    ) -> (id: Bytes16, challenge: ChallengeRecord)? {
+        guard state.read(.slot, key(slot), into: &record) else { return nil }
+        let id = record.bytes16()
+        guard let open = readChallenge(id, &state), open.state == .open, open.expiresAt > context.now,
+            isValid(open, caller, context)
+        else { return nil }
+        return (id, open)
     }
 
     /// Field checks in `Status` order.
@@ -62,23 +66,29 @@ extension Engine {
 
     /// A request id that has made a challenge: the same outcome, or a conflict.
     private func repeated<S: State>(
-        _ known: ChallengeRecord, _ id: Bytes16, _ digest: Bytes16, _ context: BatchContext, _ state: inout S
+        _ known: ChallengeRecord, _ id: Bytes16, _ digest: Bytes16, _ caller: Caller, _ context: BatchContext,
+        _ state: inout S
     ) -> Reply {
         guard known.requestDigest == digest else { return .refused(.requestIdConflict) }
+        // Void since a restore or a clock that went back: nothing can be verified on it any more.
+        guard isValid(known, caller, context) else { return .refused(.challengeNotOpen) }
         guard known.state == .alias else { return reply(known, id, .created) }
-        guard let target = readChallenge(known.target, &state) else { return .refused(.challengeNotOpen) }
-        return reply(target, known.target, .resent)
+        guard let target = readChallenge(known.target, &state), isValid(target, caller, context) else {
+            return .refused(.challengeNotOpen)
+        }
+        return reply(target, known.target, known.aliasDisposition)
     }
 
     /// The refusal of a failure streak, if one stands.
-    private func blocked<S: State>(
-        _ m: RequestCode, _ asker: Asker, _ context: BatchContext, _ state: inout S
+    func blocked<S: State>(
+        _ account: AccountBytes, _ phone: PhoneBytes, _ asker: Asker, _ context: BatchContext, _ state: inout S
     ) -> Refusal? {
-        let streak = readStreak(streakIndex(asker.tenant.number, m.account, m.phone), &state)
-        if streak.total >= asker.purpose.streak.disableAfter { return Refusal(.factorDisabled) }
+        let streak = readStreak(streakIndex(asker.tenant.number, account, phone), &state)
         let until = streak.blockedUntil[asker.index]
-        guard until > context.now, asker.purpose.streak.scope.stopsRequestCode else { return nil }
-        return Refusal(.blocked, limit: .failureStreak, retryAfterMs: until - context.now)
+        if until > context.now, asker.purpose.streak.scope.stopsRequestCode {
+            return Refusal(.blocked, limit: .failureStreak, retryAfterMs: until - context.now)
+        }
+        return streak.total >= asker.purpose.streak.disableAfter ? Refusal(.factorDisabled) : nil
     }
 
     /// The same key again: inside the gap the first answer, after it a Resend under all its limits.
@@ -86,22 +96,36 @@ extension Engine {
         _ m: RequestCode, _ open: ChallengeRecord, _ openID: Bytes16, _ id: Bytes16, _ digest: Bytes16, _ asker: Asker,
         _ context: BatchContext, _ state: inout S
     ) -> Reply {
-        if context.now < open.resendAt { return reply(open, openID, .joined) }
+        var alias = ChallengeRecord()
+        alias.state = .alias
+        alias.tenant = open.tenant
+        alias.requestDigest = digest
+        alias.target = openID
+        alias.createdAt = context.now
+        alias.expiresAt = open.expiresAt
+        if isInGap(open, asker, context.now, &state) {
+            alias.aliasDisposition = .joined
+            write(alias, id, &state)
+            return reply(open, openID, .joined)
+        }
         var challenge = open
         if let refusal = resendOnce(&challenge, openID, asker, context, &state) {
             refused(refusal, m, asker, context, &state)
             return .refused(refusal)
         }
         write(challenge, openID, &state)
-        var alias = ChallengeRecord()
-        alias.state = .alias
-        alias.tenant = challenge.tenant
-        alias.requestDigest = digest
-        alias.target = openID
-        alias.createdAt = context.now
-        alias.expiresAt = challenge.expiresAt
+        alias.aliasDisposition = .resent
         write(alias, id, &state)
         return reply(challenge, openID, .resent)
+    }
+
+    /// The gap is the phone's: another session's send can extend it beyond the challenge's own.
+    func isInGap<S: State>(
+        _ open: borrowing ChallengeRecord, _ asker: Asker, _ now: UInt64, _ state: inout S
+    ) -> Bool {
+        if now < open.resendAt { return true }
+        let phone = readPhone(asker.phoneIndex, &state)
+        return LimitCheck.gap(phone.classes[asker.index].sends, gapMs: asker.purpose.gapMs, now: now) > 0
     }
 
     /// A new challenge, all limits first, all effects after.
@@ -114,16 +138,15 @@ extension Engine {
         let known = readAccount(asker.accountIndex, &state)
         var account = known ?? AccountRecord()
         let replaced = former.flatMap { $0.challenge.phone == m.phone ? $0.id : nil }
-        let check = LimitCheck.sends(
-            phone: phone.classes[asker.index], account: account.classes[asker.index],
-            phoneTag: asker.phoneIndex.high, accountTag: asker.accountIndex.high, opening: true, replacing: replaced,
-            gapMs: asker.purpose.gapMs, tenant: asker.tenant, now: now)
-        if !check.passes, asker.tenant.mode != .off {
-            let refusal = Refusal(.limited, limit: check.limit, retryAfterMs: check.retryAfterMs)
+        let verdict = gate(phone, account, asker, resending: nil, replacing: replaced, now)
+        if let refusal = verdict.refusal {
             refused(refusal, m, asker, context, &state)
-            if asker.tenant.mode == .enforce { return .refused(refusal) }
+            return .refused(refusal)
         }
-        if let former { supersede(former.challenge, former.id, &phone, asker, context, &state) }
+        if let shadowed = verdict.shadowed { refused(shadowed, m, asker, context, &state) }
+        if let former {
+            supersede(former.challenge, former.id, account.subject, &phone, asker, context, &state)
+        }
 
         if known == nil {
             account.subject = entropy.subject
@@ -133,8 +156,9 @@ extension Engine {
             record.put(m.account)
             state.put(.subject, RecordKey(entropy.subject), record, expiresAt: 0)
         }
-        let challenge = newChallenge(m, digest, asker, now, entropy, unverified: phone.classes[asker.index].sends.unverified)
         debit(&phone, &account, asker, now)
+        let challenge = newChallenge(
+            m, digest, asker, now, entropy, unverified: phone.classes[asker.index].sends.unverified)
         phone.classes[asker.index].open.insert(id, until: challenge.expiresAt, now: now)
         write(phone, asker.phoneIndex, now, &state)
         write(account, asker.accountIndex, &state)
@@ -166,7 +190,7 @@ extension Engine {
         challenge.sendCap = asker.purpose.sendsPerChallenge
         challenge.createdAt = now
         challenge.expiresAt = now + asker.purpose.lifeMs
-        challenge.resendAt = now + nextGap(asker.purpose, unverified: unverified + 1)
+        challenge.resendAt = now + nextGap(asker.purpose, unverified: unverified)
         challenge.nonce = entropy.nonce
         challenge.session = m.session
         challenge.requestDigest = digest
@@ -193,8 +217,8 @@ extension Engine {
 
     /// A new phone in the same session closes the former challenge.
     private func supersede<S: State>(
-        _ former: ChallengeRecord, _ id: Bytes16, _ phone: inout PhoneRecord, _ asker: Asker, _ context: BatchContext,
-        _ state: inout S
+        _ former: ChallengeRecord, _ id: Bytes16, _ subject: Bytes16, _ phone: inout PhoneRecord, _ asker: Asker,
+        _ context: BatchContext, _ state: inout S
     ) {
         var closed = former
         closed.state = .superseded
@@ -212,6 +236,7 @@ extension Engine {
             event.tenant = closed.tenant
             event.purpose = closed.purpose
             event.challenge = id
+            event.subject = subject
         }
     }
 

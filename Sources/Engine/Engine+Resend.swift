@@ -16,17 +16,13 @@ extension Engine {
         guard let tenant = tenant(caller.tenant), let purpose = purpose(challenge.purpose, of: tenant) else {
             return .refused(.unknownPurpose)
         }
-        let streak = readStreak(streakIndex(tenant.number, challenge.account, challenge.phone), &state)
-        if streak.total >= purpose.streak.disableAfter { return .refused(.factorDisabled) }
-        let until = streak.blockedUntil[Int(challenge.asker)]
-        if until > context.now, purpose.streak.scope.stopsRequestCode {
-            return .refused(.blocked, .failureStreak, retryAfterMs: until - context.now)
-        }
+        // First of all, as in Verify: a challenge that is over answers like an unknown one, blocked or not.
         guard challenge.state == .open, challenge.expiresAt > context.now else { return .refused(.challengeNotOpen) }
         let asker = Asker(
             tenant: tenant, purpose: purpose, phoneIndex: index(.phone, tenant.number, challenge.phone),
             accountIndex: index(.account, tenant.number, challenge.account), index: Int(challenge.asker))
-        if let refusal = resendOnce(&challenge, m.challenge, asker, context, &state) {
+        let block = blocked(challenge.account, challenge.phone, asker, context, &state)
+        if let refusal = block ?? resendOnce(&challenge, m.challenge, asker, context, &state) {
             let subject = readAccount(asker.accountIndex, &state)?.subject ?? .zero
             emit(.requestRefused, context, &state) { event in
                 event.tenant = tenant.number
@@ -51,20 +47,10 @@ extension Engine {
         let now = context.now
         var phone = readPhone(asker.phoneIndex, &state)
         var account = readAccount(asker.accountIndex, &state) ?? AccountRecord()
-        if challenge.sendsLeft == 0 {
-            return Refusal(.limited, limit: .challengeSends, retryAfterMs: challenge.expiresAt - now)
-        }
-        let check = LimitCheck.sends(
-            phone: phone.classes[asker.index], account: account.classes[asker.index],
-            phoneTag: asker.phoneIndex.high, accountTag: asker.accountIndex.high, opening: false, replacing: nil,
-            gapMs: asker.purpose.gapMs, tenant: asker.tenant, now: now)
-        // The gap always holds; the budgets follow the tenant's mode.
-        if !check.passes, asker.tenant.mode == .enforce || check.limit == .resendGap {
-            return Refusal(.limited, limit: check.limit, retryAfterMs: check.retryAfterMs)
-        }
+        let verdict = gate(phone, account, asker, resending: challenge, replacing: nil, now)
+        if let refusal = verdict.refusal { return refusal }
         // A message that could only arrive too late is refused, undebited.
-        let left = challenge.expiresAt - now
-        guard left >= min(60_000, (challenge.expiresAt - challenge.createdAt) / 3) else { return Refusal(.undeliverable) }
+        guard now <= challenge.lastSubmit else { return Refusal(.undeliverable) }
         killMessages(challenge, id, &state)
         debit(&phone, &account, asker, now)
         challenge.sends += 1
@@ -74,12 +60,39 @@ extension Engine {
         write(account, asker.accountIndex, &state)
         queueMessage(challenge, id, now, &state)
         let (tenant, purpose, subject) = (challenge.tenant, challenge.purpose, account.subject)
-        emit(.codeResent, context, &state) { event in
-            event.tenant = tenant
-            event.purpose = purpose
-            event.challenge = id
-            event.subject = subject
+        func tell(_ kind: EventPush.Kind, _ shadowed: Refusal?) {
+            emit(kind, context, &state) { event in
+                event.tenant = tenant
+                event.purpose = purpose
+                event.challenge = id
+                event.subject = subject
+                event.status = shadowed?.statusCode ?? event.status
+                event.limit = shadowed?.limitCode ?? event.limit
+            }
         }
+        if let shadowed = verdict.shadowed { tell(.requestRefused, shadowed) }
+        tell(.codeResent, nil)
         return nil
+    }
+
+    /// What refuses a send now, if anything: the gap and the sends of a challenge always, the budgets by the tenant's mode.
+    /// `shadowed` is what budgets in shadow mode would have said.
+    func gate(
+        _ phone: borrowing PhoneRecord, _ account: borrowing AccountRecord, _ asker: Asker,
+        resending open: ChallengeRecord?, replacing replaced: Bytes16?, _ now: UInt64
+    ) -> (refusal: Refusal?, shadowed: Refusal?) {
+        var check = LimitCheck()
+        check.note(
+            .resendGap, LimitCheck.gap(phone.classes[asker.index].sends, gapMs: asker.purpose.gapMs, now: now))
+        if let open, open.sendsLeft == 0 { check.note(.challengeSends, open.expiresAt - now) }
+        var budgets = LimitCheck()
+        if asker.tenant.mode != .off {
+            budgets = LimitCheck.budgets(
+                phone: phone.classes[asker.index], account: account.classes[asker.index],
+                phoneTag: asker.phoneIndex.high, accountTag: asker.accountIndex.high, opening: open == nil,
+                replacing: replaced, tenant: asker.tenant, now: now)
+        }
+        if asker.tenant.mode == .enforce { check.note(budgets.limit, budgets.retryAfterMs) }
+        return (check.refusal, asker.tenant.mode == .shadow ? budgets.refusal : nil)
     }
 }

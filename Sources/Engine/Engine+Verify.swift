@@ -7,7 +7,6 @@ extension Engine {
         _ m: Verify, _ caller: Caller, _ context: BatchContext, _ entropy: Entropy, _ state: inout S
     ) -> Reply {
         guard Validation.isCode(m.code) else { return .refused(.invalidCode) }
-        if let status = Validation.age(m.requestID, now: context.now) { return .refused(status) }
         let found = readChallenge(m.challenge, &state)
         // An unknown challenge walks the same path over an empty record.
         var challenge = found ?? ChallengeRecord()
@@ -17,16 +16,17 @@ extension Engine {
         let isKnown =
             found != nil && challenge.state != .alias && isValid(challenge, caller, context)
             && challenge.session == m.session
+        let isOpen = isKnown && challenge.state == .open && challenge.expiresAt > context.now
+        let alphabet = CodeAlphabet(rawValue: challenge.alphabet) ?? .digits
+        let typed = CodeGenerator.normalize(m.code, alphabet: alphabet, length: Int(challenge.codeLength))
+        if isOpen, typed == nil { return .refused(.invalidCode, attemptsLeft: challenge.attemptsLeft) }
+        if let status = Validation.age(m.requestID, now: context.now) { return .refused(status) }
         if isKnown, let verdict = challenge.verdicts.find(tag) {
             guard verdict.digest == digest.high else { return .refused(.requestIdConflict) }
             return repeated(verdict, challenge, context)
         }
         guard let tenant = tenant(caller.tenant) else { return .refused(.notPermitted) }
-        let alphabet = CodeAlphabet(rawValue: challenge.alphabet) ?? .digits
-        let typed = CodeGenerator.normalize(m.code, alphabet: alphabet, length: Int(challenge.codeLength))
         let isRight = CodeGenerator.equal(typed ?? CodeBytes(), expected)
-        let isOpen = isKnown && challenge.state == .open && challenge.expiresAt > context.now
-        if isOpen, typed == nil { return .refused(.invalidCode, attemptsLeft: challenge.attemptsLeft) }
 
         let streakIndex = streakIndex(caller.tenant, challenge.account, challenge.phone)
         var streak = readStreak(streakIndex, &state)
@@ -57,11 +57,11 @@ extension Engine {
         _ streak: borrowing StreakRecord, _ phone: borrowing PhoneRecord, _ purpose: PurposePolicy,
         _ tenant: TenantPolicy, _ asker: Int, _ now: UInt64
     ) -> Refusal? {
-        if streak.total >= purpose.streak.disableAfter { return Refusal(.factorDisabled) }
         let until = streak.blockedUntil[asker]
         if until > now, purpose.streak.scope.stopsVerify {
             return Refusal(.blocked, limit: .failureStreak, retryAfterMs: until - now)
         }
+        if streak.total >= purpose.streak.disableAfter { return Refusal(.factorDisabled) }
         let retry = phone.verifies.retryAfter(
             limit: tenant.verifiesPerPhoneMinute, window: 60_000, among: phone.verifies.count, now: now)
         return retry > 0 ? Refusal(.limited, limit: .phoneVerifyMinute, retryAfterMs: retry) : nil

@@ -43,6 +43,6 @@ public enum EventRecord {
         event.status = record.u16()
         event.limit = record.u8()
         event.attemptsLeft = record.u8()
-        return record.isDamaged ? nil : event
+        return record.isWhole ? event : nil
     }
 }

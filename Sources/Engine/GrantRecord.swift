@@ -35,7 +35,7 @@ struct GrantRecord {
         expiresAt = record.ms()
         redeemedBy = record.bytes16()
         redeemDigest = record.bytes16()
-        if record.isDamaged { return nil }
+        if !record.isWhole { return nil }
     }
 
     func encode(into record: inout RecordBuffer) {

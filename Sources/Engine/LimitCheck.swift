@@ -14,13 +14,15 @@ struct LimitCheck {
         retryAfterMs = retry
     }
 
-    /// All send limits of one phone and one account for one class of askers.
-    static func sends(
+    /// The refusal that was found, if any.
+    var refusal: Refusal? { passes ? nil : Refusal(.limited, limit: limit, retryAfterMs: retryAfterMs) }
+
+    /// All budgets of one phone and one account for one class of askers.
+    static func budgets(
         phone: borrowing PhoneRecord.Class, account: borrowing AccountRecord.Class, phoneTag: UInt64, accountTag: UInt64,
-        opening: Bool, replacing replaced: Bytes16?, gapMs: [UInt64], tenant: TenantPolicy, now: UInt64
+        opening: Bool, replacing replaced: Bytes16?, tenant: TenantPolicy, now: UInt64
     ) -> LimitCheck {
         var check = LimitCheck()
-        check.note(.resendGap, gap(phone.sends, gapMs: gapMs, now: now))
         check.budget(
             phone.sends, (.phoneUnverifiedHour, .phoneUnverifiedDay, .phoneTotalHour, .phoneTotalDay), tenant, now)
         check.budget(

@@ -20,16 +20,14 @@ struct OpenSet: Equatable {
         return live
     }
 
-    /// 0 = room for one more beside those other than `replaced`; else milliseconds until one ends.
+    /// 0 = room for one more beside those other than `replaced`; else milliseconds until enough have ended.
     func retryAfter(limit: Int, replacing replaced: Bytes16?, now: UInt64) -> UInt64 {
-        var live = 0
-        var soonest = UInt64.max
-        for index in 0..<count where ends[index] > now && ids[index] != replaced {
-            live += 1
-            soonest = min(soonest, ends[index])
-        }
-        guard live >= min(limit, OpenSet.capacity) else { return 0 }
-        return live == 0 ? RuleBounds.maxLifeMs : soonest - now
+        var live = SmallSort()
+        for index in 0..<count where ends[index] > now && ids[index] != replaced { live.insert(ends[index]) }
+        guard live.count >= min(limit, OpenSet.capacity) else { return 0 }
+        guard limit > 0, live.count > 0 else { return RuleBounds.maxLifeMs }
+        // More than `limit` are live after the limit was lowered or its mode changed.
+        return live[live.count - limit] - now
     }
 
     mutating func insert(_ id: Bytes16, until end: UInt64, now: UInt64) {

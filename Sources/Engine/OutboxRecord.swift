@@ -39,7 +39,7 @@ struct OutboxRecord {
         leaseUntil = record.ms()
         notBefore = record.ms()
         expiresAt = record.ms()
-        if record.isDamaged { return nil }
+        if !record.isWhole { return nil }
     }
 
     func encode(into record: inout RecordBuffer) {

@@ -25,7 +25,7 @@ struct PhoneRecord {
             classes[index].open = OpenSet(from: &record)
         }
         verifies = SendWindow(from: &record)
-        if record.isDamaged { return nil }
+        if !record.isWhole { return nil }
     }
 
     func encode(into record: inout RecordBuffer) {

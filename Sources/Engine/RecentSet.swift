@@ -15,17 +15,16 @@ struct RecentSet: Equatable {
         return true
     }
 
-    /// 0 = `tag` is known or there is room; else milliseconds until the oldest of `limit` is a day old.
+    /// 0 = `tag` is known or there is room; else milliseconds until fewer than `limit` are in the last day.
     func retryAfter(adding tag: UInt64, limit: Int, now: UInt64) -> UInt64 {
-        var live = 0
-        var oldest = UInt64.max
+        var live = SmallSort()
         for index in 0..<count where seen[index] + RuleBounds.dayMs > now {
             if tags[index] == tag { return 0 }
-            live += 1
-            oldest = min(oldest, seen[index])
+            live.insert(seen[index])
         }
-        guard live >= min(limit, RecentSet.capacity) else { return 0 }
-        return live == 0 ? RuleBounds.dayMs : oldest + RuleBounds.dayMs - now
+        guard live.count >= min(limit, RecentSet.capacity) else { return 0 }
+        guard limit > 0, live.count > 0 else { return RuleBounds.dayMs }
+        return live[live.count - limit] + RuleBounds.dayMs - now
     }
 
     /// Notes that `tag` was used; the oldest gives way when the set is full.

@@ -13,6 +13,8 @@ public struct RecordBuffer: Sendable {
     private var offset = 0
     /// A read went past the end, or a length inside is impossible.
     public private(set) var isDamaged = false
+    /// Every field was there, and nothing after the last.
+    var isWhole: Bool { !isDamaged && offset == count }
     /// The store's epoch when the record was written.
     public var epoch: UInt32 = 0
 

@@ -2,7 +2,7 @@ public import Wire
 
 /// The tables of the rules. Numbers are the store's table ids: never reused.
 public enum Table: UInt8, Sendable, CaseIterable {
-    /// A challenge, or the alias that a joined RequestCode leaves. Key: id, 16 bytes, time first.
+    /// A challenge, or the alias that a joined or resent RequestCode leaves. Key: id, 16 bytes, time first.
     case challenge = 0
     /// (tenant, account, purpose, binding, session) → its open challenge. Key: index key.
     case slot = 1

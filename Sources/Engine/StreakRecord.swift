@@ -19,7 +19,7 @@ struct StreakRecord {
             failures[index] = record.u16()
             blockedUntil[index] = record.ms()
         }
-        if record.isDamaged { return nil }
+        if !record.isWhole { return nil }
     }
 
     func encode(into record: inout RecordBuffer) {
@@ -36,6 +36,11 @@ struct StreakRecord {
     mutating func fail(_ asker: Int, policy: StreakPolicy, now: UInt64) -> UInt64 {
         total = total &+ 1 == 0 ? total : total + 1
         failures[asker] = failures[asker] == .max ? .max : failures[asker] + 1
+        guard total < policy.disableAfter else {
+            // No block beside it: whoever waited a block out would wait for nothing.
+            blockedUntil = InlineArray(repeating: 0)
+            return 0
+        }
         guard failures[asker] >= policy.blockAfter, (failures[asker] - policy.blockAfter) % 5 == 0 else { return 0 }
         let level = min(Int((failures[asker] - policy.blockAfter) / 5), policy.blockMs.count - 1)
         blockedUntil[asker] = now + policy.blockMs[level]

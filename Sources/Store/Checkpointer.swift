@@ -1,6 +1,7 @@
 import CLMDB
 import Glibc
 import LibCrypto
+import Synchronization
 
 /// Folds a frozen overlay into LMDB, in key order, and removes what has expired. Runs on its own thread; between jobs nothing of it is
 /// touched by anyone.
@@ -21,6 +22,8 @@ final class Checkpointer {
     private let folder: String
     private let journalFolder: String
     private let segmentBytes: Int
+    /// Keys of the overlay in hand that are written: the loop admits as many new ones.
+    let written = Atomic<Int>(0)
     /// Where each random table's clock hand stands.
     private var hands: [[UInt8]]
 
@@ -56,6 +59,7 @@ final class Checkpointer {
     private func fold(_ overlay: Overlay, _ position: Position, _ now: UInt64) throws(StoreError) -> Int32? {
         let order = overlay.sortedIndices()
         var inserted = [Int](repeating: 0, count: specs.count)
+        var total = 0
         var transaction = try environment.begin(readOnly: false)
         var keys = 0
         for index in order {
@@ -78,6 +82,8 @@ final class Checkpointer {
             }
             if code != 0 { return abort(transaction, code) }
             keys += 1
+            total += 1
+            if total % 64 == 0 { written.store(total, ordering: .relaxed) }
         }
         for spec in specs {
             if let code = expire(spec, inserted[Int(spec.id)], transaction, now) { return abort(transaction, code) }

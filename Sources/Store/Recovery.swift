@@ -56,9 +56,16 @@ struct Recovery {
     private func checkLast(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(StoreError) {
         guard position.sequence > 0 else { return }
         let offset = Int(position.offset)
-        let isThere =
-            offset + JournalRecord.headerBytes <= bytes.count
-            && JournalRecord.parse(bytes.slice(offset, bytes.count - offset))?.sequence == position.sequence
+        var isThere = false
+        if offset + JournalRecord.headerBytes <= bytes.count {
+            let raw = bytes.slice(offset, bytes.count - offset)
+            if let header = JournalRecord.parse(raw) {
+                let end = JournalRecord.headerBytes + Int(header.payloadBytes) + AEAD.tagBytes
+                isThere =
+                    header.uuid == uuid && header.segment == position.segment && header.sequence == position.sequence
+                    && (raw.u64(end - 16), raw.u64(end - 8)) == position.tag
+            }
+        }
         guard isThere else {
             throw .damaged(
                 path: path,

@@ -65,7 +65,12 @@ extension Store {
             active.count >= min(32_768, active.capacity / 2) || active.used >= active.arena.count / 2
             || (firstChangeMs != 0 && now >= firstChangeMs + options.checkpointMs)
         if let frozen, !isCheckpointing, now >= retryAtMs { startCheckpointJob(frozen, frozenPosition, now: now) }
-        guard isDue, frozen == nil, active.count > 0 else { return }
+        if isDue { freeze(now: now) }
+    }
+
+    /// Starts a checkpoint of what the overlay holds, if none is under way.
+    private func freeze(now: UInt64) {
+        guard frozen == nil, active.count > 0 else { return }
         // Only synced positions reach LMDB: no batch is open and none is under way.
         guard payloadBytes == 0, !isSyncing, let next = standby else { return }
         let overlay = active
@@ -118,9 +123,7 @@ extension Store {
     public func checkpointNow(now: UInt64) throws(StoreError) {
         precondition(payloadBytes == 0 && !isSyncing, "commit first")
         try awaitCheckpoint(now: now)
-        guard active.count > 0 else { return }
-        firstChangeMs = 1
-        try maintain(now: max(now, options.checkpointMs + 1))
+        freeze(now: now)
         try awaitCheckpoint(now: now)
     }
 

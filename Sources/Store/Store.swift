@@ -143,9 +143,20 @@ public final class Store {
     /// Room for one more request: else a write is answered *overloaded* until a checkpoint has made room.
     public var canAccept: Bool {
         failure == nil && !isSyncing && active.hasRoom(records: 64, bytes: 64 << 10)
+            && active.count + 64 <= admitted
             && payloadBytes + (64 << 10) <= JournalRecord.maxPayloadBytes
             && statistics.mapUsedBytes < options.mapBytes / 4 * 3
     }
+
+    /// Records that the active overlay may hold now. While a checkpoint runs, the upper half fills only as fast as the checkpoint
+    /// writes: admission slows to its speed, and then nobody waits for its end.
+    private var admitted: Int {
+        guard isCheckpointing else { return active.capacity }
+        return active.capacity / 2 + min(active.capacity / 2, checkpointer.written.load(ordering: .relaxed))
+    }
+
+    /// A checkpoint is under way that will make room.
+    public var makesRoom: Bool { frozen != nil && isCheckpointing }
 
     /// Room on the disk for new challenges; verifies go on below it.
     public var canAcceptSends: Bool { statistics.freeBytes >= 256 << 20 }
@@ -203,6 +214,7 @@ public final class Store {
         let worker = checkpointWorker
         let done = onCheckpointDone
         isCheckpointing = true
+        checkpointer.written.store(0, ordering: .relaxed)
         worker.start {
             let outcome = job.value.0.run(job.value.1, position: position, now: now)
             worker.finishJob()

@@ -96,6 +96,7 @@ struct VerifyCommand: AsyncParsableCommand {
             common.show([
                 ("grant", .text(reply.grant.revealedHexadecimal)), ("purpose", .number(UInt64(reply.purpose))),
                 ("expires_at_ms", .number(reply.expiresAtMs)), ("expires_at_wall_ms", .number(reply.expiresAtWallMs)),
+                ("issuer", .text(reply.issuer.text)),
             ])
         }
     }

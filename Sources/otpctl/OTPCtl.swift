@@ -18,6 +18,22 @@ struct OTPCtl: AsyncParsableCommand {
             StatusCommand.self, QuotaCommand.self, GrantCommand.self, EventsCommand.self, StatsCommand.self,
             DrainCommand.self,
         ])
+
+    /// As the library's own, but for wrong usage: exit code 2, where the library's is 64.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+            FileHandle.standardError.write(Data("\(fullMessage(for: error))\n".utf8))
+            exit(withError: ExitCode(2))
+        }
+    }
 }
 
 /// What every subcommand takes.
@@ -66,6 +82,7 @@ struct Common: ParsableArguments {
             }
             show(fields)
             if refusal.status == .wrongCode { return ExitCode(5) }
+            if refusal.status == .unknown { return ExitCode(7) }
             return ExitCode(refusal.status?.isRetryable == true ? 4 : 3)
         case .notConnected(let why):
             complain("otpd can't be reached at \(path) (\(why)). Start it with `otpd --dev`, or name its socket with --socket.")

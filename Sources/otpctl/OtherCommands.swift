@@ -46,7 +46,7 @@ struct GrantCommand: AsyncParsableCommand {
     static func show(_ reply: GrantReply, _ common: Common) {
         common.show([
             ("challenge", .text("\(reply.challenge)")), ("verified_at_ms", .number(reply.verifiedAtMs)),
-            ("expires_at_ms", .number(reply.expiresAtMs)),
+            ("expires_at_ms", .number(reply.expiresAtMs)), ("issuer", .text(reply.issuer.text)),
         ])
     }
 

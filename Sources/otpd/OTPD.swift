@@ -50,7 +50,8 @@ struct Run: ParsableCommand {
     @Flag(help: "Accept a wall clock that is more than 400 days ahead of the last journal record, once.")
     var acceptClock = false
 
-    func validate() throws {
+    /// Not in `validate`, which would answer before an unknown option is named.
+    private func check() throws {
         guard dev != (config != nil) else {
             throw ValidationError("give --config FILE for a real server, or --dev to try otpd out")
         }
@@ -63,6 +64,7 @@ struct Run: ParsableCommand {
     }
 
     func run() throws {
+        try check()
         _ = linux_forbid_dumps()
         Server.blockSignals()
         var child: CourierChild?

@@ -1,104 +1,73 @@
-"""A small synchronous client of otpd: standard library only, written from PROTOCOL.md.
+"""A small synchronous client of otpd: standard library only, written from PROTOCOL.md (frames and messages: `otpd_wire`).
 
     with Client("/run/otpd/otpd.sock") as otpd:
         challenge = otpd.request_code(b"alice", b"+33612345678", session)
         grant = otpd.verify(challenge["challenge"], session, b"123456")["grant"]
         otpd.redeem_grant(grant, 1, b"alice", session)
 
-Every method returns a dict, or raises Refused (with the reason) or Unknown (the outcome isn't known and retries were used up).
+Every method returns the reply's fields as a dict, or raises
+- `Refused`: the server said no, and why;
+- `Unknown`: no answer came and retries are used up: the request acted or it didn't;
+- `Closed`: the server doesn't want this client (wrong tenant, version, role): its last frame says why.
+
+One `Client` is one connection, used by one thread. A request whose answer was lost is sent again with the same bytes, so the same request
+id: it acts at most once.
 """
 
 import os
 import socket
-import struct
 import time
 
-MAGIC = 0x6F747064
-HEADER = struct.Struct(">IHHI")
-MAX_FRAME = 4096
-REPLY, PUSH = 1, 2
+import otpd_wire as wire
 
-HELLO, PING, GOODBYE = 0x0001, 0x0002, 0x0003
-REQUEST_CODE, RESEND, VERIFY, CANCEL, STATUS, QUOTA = 0x10, 0x11, 0x12, 0x13, 0x14, 0x15
-CHECK_GRANT, REDEEM_GRANT = 0x20, 0x21
-LEASE_MESSAGES, MESSAGE, REPORT_MESSAGE = 0x30, 0x31, 0x32
-SUBSCRIBE, EVENT, ACKNOWLEDGE = 0x40, 0x41, 0x42
-STATS, DRAIN = 0xF0, 0xF1
-
-STATUSES = {
-    0: "done", 0x100: "unsupportedOperation", 0x110: "unsupportedField", 0x120: "notPermitted", 0x130: "draining",
-    0x140: "overloaded", 0x200: "unknownPurpose", 0x210: "invalidAccount", 0x220: "invalidPhone",
-    0x230: "invalidSession", 0x240: "invalidCode", 0x300: "requestTooOld", 0x310: "requestFromFuture",
-    0x320: "requestIdConflict", 0x330: "quarantined", 0x400: "blocked", 0x410: "factorDisabled", 0x420: "limited",
-    0x500: "challengeNotOpen", 0x510: "wrongCode", 0x520: "alreadyVerified", 0x530: "grantInvalid",
-    0x540: "leaseNotHeld", 0x550: "cursorGone", 0x560: "undeliverable", 0xF00: "unknown",
-}
-LIMITS = [
-    "none", "resendGap", "challengeSends", "phoneUnverifiedHour", "phoneUnverifiedDay", "phoneTotalHour",
-    "phoneTotalDay", "accountUnverifiedHour", "accountUnverifiedDay", "accountTotalHour", "accountTotalDay",
-    "accountPhonesDay", "phoneAccountsDay", "phoneOpenChallenges", "phoneVerifyMinute", "failureStreak", "serverLoad",
-]
-EVENTS = [
-    "", "codeRequested", "codeResent", "requestRefused", "codeSubmitted", "codeDelivered", "deliveryFailed",
-    "codeVerified", "wrongCode", "attemptsExhausted", "challengeCancelled", "challengeSuperseded", "accountBlocked",
-    "factorDisabled", "grantRedeemed", "clockStepped", "serverStarted", "serverDraining",
-]
+SMS = 1
+ANONYMOUS, FIRST_FACTOR, KNOWN_DEVICE = 0, 1, 2
+NOW, AFTER_CURSOR, OLDEST = 0, 1, 2
+SUBMITTED, TRANSIENT_FAILURE, PERMANENT_FAILURE, DELIVERED, UNDELIVERED = 1, 2, 3, 4, 5
+# Reasons of Goodbye after which another connection may do better.
+_PASSING = {"helloTimeout", "inputOverflow", "outputOverflow", "tooManyConnections", "shuttingDown", "storageFailure"}
 
 
 class Refused(Exception):
-    """The server said no; `status` names the reason."""
+    """The server said no. `status` and `limit` are names of PROTOCOL.md; `retry_after_ms` 0 and `attempts_left` None: don't apply."""
 
-    def __init__(self, body):
-        status, self.limit, self.neutral, attempts, self.retry_after_ms = struct.unpack_from(">HBBBI", body)
-        self.status = STATUSES.get(status, hex(status))
-        self.limit = LIMITS[self.limit] if self.limit < len(LIMITS) else str(self.limit)
-        self.attempts_left = None if attempts == 0xFF else attempts
+    def __init__(self, fields):
+        self.status = wire.STATUSES.get(fields["status"], hex(fields["status"]))
+        self.limit = wire.name_in(wire.LIMITS, fields["limit"])
+        self.neutral_class = fields["neutral_class"]
+        self.attempts_left = None if fields["attempts_left"] == 0xFF else fields["attempts_left"]
+        self.retry_after_ms = fields["retry_after_ms"]
         super().__init__(f"{self.status} limit={self.limit} attempts_left={self.attempts_left} "
                          f"retry_after_ms={self.retry_after_ms}")
 
+    @property
+    def is_retryable(self):
+        """The same request may pass after `retry_after_ms`."""
+        return self.status in wire.RETRYABLE
+
 
 class Unknown(Exception):
-    """The connection was lost or the server couldn't say: the request may or may not have acted."""
+    """The connection was lost, or the server couldn't say: the request may or may not have acted."""
 
 
 class Closed(Exception):
-    """The server ended the connection and said why."""
+    """The server ended the connection; `reason` is a name of PROTOCOL.md §9."""
 
-
-def frame(opcode, correlation, body, flags=0):
-    """One frame's bytes."""
-    return HEADER.pack(8 + len(body), opcode, flags, correlation) + body
-
-
-def blob8(value):
-    return bytes([len(value)]) + value
-
-
-def tag(number, value, critical=False):
-    return struct.pack(">BH", number | (0x80 if critical else 0), len(value)) + value
-
-
-def tags(body):
-    """The optional fields of a body's end: {number: value}."""
-    found, offset, last = {}, 0, -1
-    while offset < len(body):
-        raw, length = struct.unpack_from(">BH", body, offset)
-        number = raw & 0x7F
-        if number <= last or offset + 3 + length > len(body):
-            raise ValueError("bad tagged field")
-        if raw & 0x80:
-            raise ValueError(f"unknown critical field {number}")
-        found[number], last = body[offset + 3:offset + 3 + length], number
-        offset += 3 + length
-    return found
+    def __init__(self, reason, text=""):
+        self.reason = reason
+        super().__init__(f"{reason}: {text}" if text else reason)
 
 
 class Client:
-    """One connection; requests one after another; reconnects, and retries with the same request id."""
+    """A connection that is made at the first call, and made again when it was lost."""
 
-    def __init__(self, path, tenant=0, roles=0, timeout=5.0, retries=3):
-        self.path, self.tenant, self.roles, self.timeout, self.retries = path, tenant, roles, timeout, retries
-        self.sock, self.correlation, self.pushes, self.hello = None, 0, [], None
+    def __init__(self, path, tenant=0, roles=0, timeout=5.0, retries=3, name="otpd-python 1"):
+        """`timeout`: seconds for one try of one request. `retries`: further tries, 3 at most by the protocol."""
+        if not 0 <= retries <= 3:
+            raise ValueError("retries must be 0 to 3")
+        self.path, self.tenant, self.roles, self.timeout, self.retries, self.name = path, tenant, roles, timeout, retries, name
+        self.sock, self.hello = None, None
+        self._correlation, self._pushes, self._buffer, self._base = 0, [], b"", 0.0
 
     def __enter__(self):
         self.connect()
@@ -108,174 +77,179 @@ class Client:
         self.close()
 
     def connect(self):
-        """Connects and says Hello."""
+        """Connects and says Hello; its reply's fields are in `hello`."""
         self.close()
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self.path)
-        self.buffer = b""
-        body = struct.pack(">IHHIH", MAGIC, 1, 1, self.tenant, self.roles) + tag(1, b"otpd-python")
-        reply = self._exchange(HELLO, body)
-        names = ("version", "tenant", "roles", "engine_time_ms", "epoch", "max_frame_bytes", "max_in_flight",
-                 "request_age_seconds")
-        self.hello = dict(zip(names, struct.unpack_from(">HIHQIIHH", reply)))
-        extra = tags(reply[28:])
-        self.hello["issuer"] = extra.get(1, b"").decode()
-        self.base = time.monotonic()
+        self._buffer, self._pushes = b"", []
+        hello = {"magic": wire.MAGIC, "min_version": 1, "max_version": 1, "tenant": self.tenant, "roles": self.roles,
+                 "client": self.name.encode()}
+        self.hello = self._exchange(wire.HELLO, wire.encode("Hello", hello))
+        self._base = time.monotonic()
 
     def close(self):
+        """Ends the connection; the next call makes another."""
         if self.sock:
             self.sock.close()
         self.sock = None
 
     def request_id(self):
-        """6 bytes of engine time, 10 random."""
-        now = self.hello["engine_time_ms"] + int((time.monotonic() - self.base) * 1000)
+        """A fresh one: 6 bytes of engine time, 10 random."""
+        if self.hello is None:
+            self.connect()
+        now = self.hello["engine_time_ms"] + int((time.monotonic() - self._base) * 1000)
         return now.to_bytes(6, "big") + os.urandom(10)
 
     # -- frames
 
-    def _receive(self):
+    def _receive(self, deadline):
         while True:
-            if len(self.buffer) >= 12:
-                length, opcode, flags, correlation = HEADER.unpack_from(self.buffer)
-                if not 8 <= length <= MAX_FRAME - 4:
-                    raise Closed(f"bad frame length {length}")
-                if len(self.buffer) >= 4 + length:
-                    body, self.buffer = self.buffer[12:4 + length], self.buffer[4 + length:]
-                    return opcode, flags, correlation, body
+            found = wire.next_frame(self._buffer)
+            if found:
+                opcode, flags, correlation, body, used = found
+                self._buffer = self._buffer[used:]
+                if flags == wire.PUSH and opcode == wire.GOODBYE:
+                    said = wire.decode("Goodbye", body)
+                    raise Closed(wire.name_in(wire.REASONS, said["reason"]), said.get("text", b"").decode("utf-8", "replace"))
+                return opcode, flags, correlation, body
+            self.sock.settimeout(max(0.001, deadline - time.monotonic()))
             data = self.sock.recv(65536)
             if not data:
                 raise Unknown("the server closed the connection")
-            self.buffer += data
+            self._buffer += data
 
     def _exchange(self, opcode, body):
-        self.correlation = (self.correlation + 1) & 0xFFFFFFFF
-        self.sock.sendall(frame(opcode, self.correlation, body))
+        deadline = time.monotonic() + self.timeout
+        self._correlation = (self._correlation + 1) & 0xFFFFFFFF
+        self.sock.settimeout(self.timeout)
+        try:
+            self.sock.sendall(wire.frame(opcode, self._correlation, body))
+        except BrokenPipeError:
+            pass  # The server closed; what it said last may still be read.
         while True:
-            got, flags, correlation, answer = self._receive()
-            if got == GOODBYE:
-                reason = struct.unpack_from(">H", answer)[0]
-                raise Closed(f"goodbye {reason}: {tags(answer[2:]).get(1, b'').decode()}")
-            if flags == PUSH:
-                self.pushes.append((got, answer))
-            elif correlation == self.correlation:
-                if struct.unpack_from(">H", answer)[0] != 0:
-                    raise Refused(answer)
-                return answer[2:]
+            got, flags, correlation, answer = self._receive(deadline)
+            if flags == wire.PUSH:
+                self._pushes.append((got, answer))
+            elif correlation == self._correlation:
+                if answer[:2] != b"\0\0":
+                    raise Refused(wire.decode("Refusal", answer))
+                return wire.decode(wire.OPERATIONS[opcode][1], answer[2:])
 
-    def call(self, opcode, body):
-        """Sends a request; after a lost connection or *unknown*, again with the same bytes, so the same request id."""
+    def call(self, opcode, fields):
+        """Sends a request of `wire.OPERATIONS`; again with the same bytes after a lost connection or the status *unknown*."""
+        if "request_id" in dict(map(reversed, wire.MESSAGES[wire.OPERATIONS[opcode][0]][0])) and not fields.get("request_id"):
+            fields = {**fields, "request_id": self.request_id()}
+        body = wire.encode(wire.OPERATIONS[opcode][0], fields)
         for attempt in range(self.retries + 1):
+            is_last = attempt == self.retries
             try:
                 if self.sock is None:
                     self.connect()
                 return self._exchange(opcode, body)
             except Refused as refusal:
-                if refusal.status != "unknown" or attempt == self.retries:
+                if refusal.status != "unknown" or is_last:
                     raise
-            except (OSError, Unknown, Closed) as error:
+            except Closed as closed:
                 self.close()
-                if attempt == self.retries:
-                    raise Unknown(str(error)) from error
+                if closed.reason not in _PASSING:
+                    raise
+                if is_last:
+                    raise Unknown(str(closed)) from closed
+            except (OSError, Unknown, wire.WireError) as error:
+                self.close()
+                if is_last:
+                    raise Unknown(f"{self.path}: {error}") from error
             time.sleep(0.05 * 2 ** attempt)
         raise Unknown("retries used up")
 
     # -- operations
 
     def ping(self, token=1):
-        return dict(zip(("token", "engine_time_ms"), struct.unpack(">QQ", self.call(PING, struct.pack(">Q", token)))))
+        """Asks whether the server is there."""
+        return self.call(wire.PING, {"token": token})
 
-    @staticmethod
-    def _challenge(body):
-        names = ("challenge", "disposition", "code_length", "alphabet", "attempts_left", "sends_left", "expires_at_ms",
-                 "resend_at_ms")
-        return dict(zip(names, struct.unpack_from(">16sBBBBBQQ", body)))
-
-    def request_code(self, account, phone, session, purpose=1, assurance=1, request_id=None, web_host=b""):
-        body = (request_id or self.request_id()) + struct.pack(">HB", purpose, assurance)
-        body += blob8(account) + blob8(phone) + session + (tag(4, web_host) if web_host else b"")
-        return self._challenge(self.call(REQUEST_CODE, body))
+    def request_code(self, account, phone, session, purpose=1, assurance=FIRST_FACTOR, request_id=None, **optional):
+        """Asks for a code. `session`: 32 bytes, a digest of the browser session. `optional`: channel, client_ip, locale, web_host,
+        android_hash."""
+        return self.call(wire.REQUEST_CODE, {"request_id": request_id, "purpose": purpose, "assurance": assurance,
+                                             "account": account, "phone": phone, "session": session, **optional})
 
     def resend(self, challenge, session, request_id=None):
-        return self._challenge(self.call(RESEND, (request_id or self.request_id()) + challenge + session))
+        """One more message with the same code."""
+        return self.call(wire.RESEND, {"request_id": request_id, "challenge": challenge, "session": session})
 
-    def verify(self, challenge, session, code, request_id=None):
-        body = self.call(VERIFY, (request_id or self.request_id()) + challenge + session + blob8(code))
-        return dict(zip(("grant", "purpose", "expires_at_ms", "expires_at_wall_ms"), struct.unpack(">32sHQQ", body)))
+    def verify(self, challenge, session, code, request_id=None, **optional):
+        """Offers what the shopper typed; the reply has the grant. A wrong code is `Refused` with `attempts_left`."""
+        return self.call(wire.VERIFY, {"request_id": request_id, "challenge": challenge, "session": session, "code": code,
+                                       **optional})
 
     def cancel(self, challenge, session, request_id=None):
-        self.call(CANCEL, (request_id or self.request_id()) + challenge + session)
-        return {}
+        """Closes an open challenge."""
+        return self.call(wire.CANCEL, {"request_id": request_id, "challenge": challenge, "session": session})
 
     def status(self, challenge, session):
-        names = ("state", "delivery", "attempts_left", "sends_left", "expires_at_ms", "resend_at_ms")
-        return dict(zip(names, struct.unpack_from(">BBBBQQ", self.call(STATUS, challenge + session))))
+        """How a challenge stands."""
+        return self.call(wire.STATUS, {"challenge": challenge, "session": session})
 
-    def quota(self, account, phone, session, purpose=1, assurance=1):
-        body = struct.pack(">HB", purpose, assurance) + blob8(account) + blob8(phone) + session
-        return dict(zip(("sends_left_hour", "sends_left_day", "open_left"), self.call(QUOTA, body)))
-
-    @staticmethod
-    def _grant(body):
-        return dict(zip(("verified_at_ms", "expires_at_ms", "challenge"), struct.unpack_from(">QQ16s", body)))
+    def quota(self, account, phone, session, purpose=1, assurance=FIRST_FACTOR, **optional):
+        """A dry run of `request_code`: raises what would refuse it now, and debits nothing."""
+        return self.call(wire.QUOTA, {"purpose": purpose, "assurance": assurance, "account": account, "phone": phone,
+                                      "session": session, **optional})
 
     def check_grant(self, grant, purpose, account, session):
-        return self._grant(self.call(CHECK_GRANT, grant + struct.pack(">H", purpose) + blob8(account) + session))
+        """Whether a grant is good; it isn't spent."""
+        return self.call(wire.CHECK_GRANT, {"grant": grant, "purpose": purpose, "account": account, "session": session})
 
     def redeem_grant(self, grant, purpose, account, session, request_id=None):
-        body = (request_id or self.request_id()) + grant + struct.pack(">H", purpose) + blob8(account) + session
-        return self._grant(self.call(REDEEM_GRANT, body))
+        """Spends a grant: the one time that it opens anything."""
+        return self.call(wire.REDEEM_GRANT, {"request_id": request_id, "grant": grant, "purpose": purpose,
+                                             "account": account, "session": session})
 
     def lease(self, credit, lease_ms=0):
-        return dict(zip(("credit", "lease_ms"), struct.unpack(">HI", self.call(LEASE_MESSAGES, struct.pack(">HI", credit, lease_ms)))))
+        """As a courier: takes up to `credit` messages; `push` returns them."""
+        return self.call(wire.LEASE_MESSAGES, {"credit": credit, "lease_ms": lease_ms})
 
-    def report(self, message, outcome):
-        """outcome: 1 submitted, 2 transient failure, 3 permanent failure, 4 delivered, 5 undelivered."""
-        self.call(REPORT_MESSAGE, message["challenge"] + bytes([message["send"]]) + message["token"] + bytes([outcome]))
+    def report(self, message, outcome, **optional):
+        """As a courier: what became of a leased message. `optional`: reference, reason."""
+        names = ("challenge", "send", "token")
+        return self.call(wire.REPORT_MESSAGE, {**{name: message[name] for name in names}, "outcome": outcome, **optional})
 
-    def subscribe(self, start=0, cursor=(0, 0, 0), credit=64):
-        """start: 0 now, 1 after cursor, 2 oldest. Returns the head."""
-        return struct.unpack(">IQH", self.call(SUBSCRIBE, struct.pack(">BIQHH", start, *cursor, credit)))
+    def subscribe(self, start=NOW, cursor=(0, 0, 0), credit=64):
+        """Begins the flow of events; `push` returns them. Returns the head's cursor."""
+        epoch, sequence, index = cursor
+        head = self.call(wire.SUBSCRIBE, {"start": start, "epoch": epoch, "sequence": sequence, "index": index,
+                                          "credit": credit})
+        return head["epoch"], head["sequence"], head["index"]
 
     def acknowledge(self, cursor, credit):
-        self.call(ACKNOWLEDGE, struct.pack(">IQHH", *cursor, credit))
+        """All events up to `cursor` are handled: `credit` more may come."""
+        epoch, sequence, index = cursor
+        return self.call(wire.ACKNOWLEDGE, {"epoch": epoch, "sequence": sequence, "index": index, "credit": credit})
 
     def push(self, timeout=None):
-        """The next pushed message or event as a dict; None after `timeout` seconds."""
-        if not self.pushes:
-            self.sock.settimeout(timeout or self.timeout)
+        """The next pushed message or event as a dict (`opcode` tells which); None after `timeout` seconds. A lost connection is
+        `Unknown`: begin again with `subscribe` after the last cursor, or `lease`."""
+        if not self._pushes:
             try:
-                opcode, _, _, body = self._receive()
+                opcode, _, _, body = self._receive(time.monotonic() + (self.timeout if timeout is None else timeout))
             except (socket.timeout, TimeoutError):
                 return None
-            finally:
-                self.sock.settimeout(self.timeout)
-            self.pushes.append((opcode, body))
-        opcode, body = self.pushes.pop(0)
-        if opcode == GOODBYE:
-            raise Closed("goodbye")
-        if opcode == EVENT:
-            names = ("epoch", "sequence", "index", "kind", "engine_time_ms", "wall_time_ms", "tenant", "purpose",
-                     "challenge", "subject", "status", "limit", "attempts_left")
-            event = dict(zip(names, struct.unpack_from(">IQHHQQIH16s16sHBB", body)))
-            event["cursor"] = (event["epoch"], event["sequence"], event["index"])
-            event["kind"] = EVENTS[event["kind"]] if event["kind"] < len(EVENTS) else str(event["kind"])
-            return event
-        names = ("challenge", "send", "token", "attempt", "lease_until_ms", "expires_at_ms", "engine_time_ms",
-                 "idempotency_key", "tenant", "purpose")
-        message = dict(zip(names, struct.unpack_from(">16sB16sBQQQ16sIH", body)))
-        offset = struct.calcsize(">16sB16sBQQQ16sIH")
-        length = body[offset]
-        message["phone"] = body[offset + 1:offset + 1 + length]
-        offset += 1 + length
-        length = struct.unpack_from(">H", body, offset)[0]
-        message["text"] = body[offset + 2:offset + 2 + length].decode()
-        return message
+            self._pushes.append((opcode, body))
+        opcode, body = self._pushes.pop(0)
+        fields = {"opcode": opcode, **wire.decode(wire.PUSHES[opcode], body)}
+        if opcode == wire.EVENT:
+            fields["cursor"] = (fields["epoch"], fields["sequence"], fields["index"])
+            fields["kind"] = wire.name_in(wire.EVENTS, fields["kind"])
+        else:
+            fields["text"] = fields["text"].decode()
+        return fields
 
     def stats(self):
-        lines = self.call(STATS, b"")[2:].decode()
+        """The server's counters and gauges: {name: number}."""
+        lines = self.call(wire.STATS, {})["lines"].decode()
         return {name: int(value) for name, value in (line.split() for line in lines.splitlines())}
 
     def drain(self):
-        self.call(DRAIN, b"")
+        """Stops the server in good order."""
+        return self.call(wire.DRAIN, {})

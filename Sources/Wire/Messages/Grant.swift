@@ -57,6 +57,8 @@ public struct GrantReply: Message, Equatable {
     public var expiresAtMs: UInt64 = 0
     /// The challenge that it came from.
     public var challenge = Bytes16.zero
+    /// Who issued it; `dev` = a development server.
+    public var issuer = InlineBytes<64>()
 
     public init() {}
 
@@ -64,5 +66,6 @@ public struct GrantReply: Message, Equatable {
         try c.u64("verified_at_ms", &verifiedAtMs)
         try c.u64("expires_at_ms", &expiresAtMs)
         try c.bytes16("challenge", &challenge)
+        try c.tagged(.ignorable(1), "issuer", &issuer)
     }
 }

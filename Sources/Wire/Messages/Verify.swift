@@ -32,6 +32,8 @@ public struct Verify: RequestMessage {
         public var expiresAtMs: UInt64 = 0
         /// The same instant by the wall clock, Unix milliseconds; for the outside world only.
         public var expiresAtWallMs: UInt64 = 0
+        /// Who issued it; `dev` = a development server.
+        public var issuer = InlineBytes<64>()
 
         public init() {}
 
@@ -40,6 +42,7 @@ public struct Verify: RequestMessage {
             try c.u16("purpose", &purpose)
             try c.u64("expires_at_ms", &expiresAtMs)
             try c.u64("expires_at_wall_ms", &expiresAtWallMs)
+            try c.tagged(.ignorable(1), "issuer", &issuer)
         }
     }
 }

@@ -1,229 +1,203 @@
 public import NIOCore
 public import NIOPosix
-import Synchronization
 public import Wire
 
-/// otpd's client: asks for codes, verifies them, redeems grants, over one Unix socket. Safe to share: calls from many tasks are pipelined
-/// on one connection.
+/// otpd's client: asks for codes, verifies them, redeems grants, over one Unix socket. Safe to share: calls
+/// from many tasks are pipelined on one connection.
 ///
-/// A call returns the typed reply, or throws `ClientError`. After a lost connection it reconnects by itself; a request whose outcome is
-/// unknown is sent again with the **same request id**, so it never acts twice.
+/// A call returns the typed reply, or throws `ClientError` (`CancellationError` if its task is cancelled).
+/// After a lost connection the client reconnects by itself; a request whose outcome is unknown is sent again
+/// with the **same request id**, so it never acts twice.
 public actor AuthClient {
+    let options: ClientOptions
+    let environment: ClientEnvironment
+    let flows = PushFlows()
+    var engineTime: EngineTime?
     private let path: String
-    private let options: ClientOptions
     private let group: any EventLoopGroup
     private var connection: ClientConnection?
-    private var connecting: Task<ClientConnection, any Error>?
+    private var dialing: EventLoopFuture<ClientConnection>?
     private var isClosed = false
-    private var engineBase: (engineMs: UInt64, at: ContinuousClock.Instant)?
-    private let pushes = PushHub()
+    /// When the newest connection was opened, and how often in a row one was lost soon after.
+    private var openedAt: ContinuousClock.Instant?
+    private var quickLosses = 0
+    private var isResuming = false
 
     /// What Hello said on the newest connection.
     public private(set) var server: Hello.Reply?
 
     /// Nothing is connected before the first call, or `connect`.
-    public init(path: String, options: ClientOptions = ClientOptions(), group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton) {
+    public init(
+        path: String, options: ClientOptions = ClientOptions(),
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+    ) {
+        self.init(path: path, options: options, group: group, environment: ClientEnvironment())
+    }
+
+    init(path: String, options: ClientOptions, group: any EventLoopGroup, environment: ClientEnvironment) {
         self.path = path
         self.options = options
         self.group = group
+        self.environment = environment
     }
 
-    /// Connects and says Hello; later calls reconnect by themselves.
-    public func connect() async throws { _ = try await connected() }
+    deinit { connection?.abandon() }
 
-    /// No new calls; those in flight are waited for; the connection is closed.
+    /// Connects and says Hello; later calls reconnect by themselves.
+    public func connect() async throws { try await attempting { _, _ in } }
+
+    /// No new calls; those in flight are waited for; the connection is closed, streams end.
     public func close() async {
         isClosed = true
-        pushes.finish()
+        flows.finish()
         await connection?.close()
         connection = nil
     }
 
-    // MARK: operations
+    // MARK: tries
 
-    /// Round trip and engine time.
-    public func ping(_ token: UInt64 = 1) async throws -> Ping.Reply {
-        var message = Ping()
-        message.token = token
-        return try await call(message)
-    }
-
-    /// Asks for a code. The request id is set here unless it is given.
-    public func requestCode(_ message: RequestCode) async throws -> ChallengeReply {
-        var message = message
-        if message.requestID == .zero { message.requestID = try await newRequestID() }
-        return try await call(message)
-    }
-
-    /// One more message of an open challenge.
-    public func resend(_ message: Resend) async throws -> ChallengeReply {
-        var message = message
-        if message.requestID == .zero { message.requestID = try await newRequestID() }
-        return try await call(message)
-    }
-
-    /// Offers what the shopper typed.
-    public func verify(_ message: Verify) async throws -> Verify.Reply {
-        var message = message
-        if message.requestID == .zero { message.requestID = try await newRequestID() }
-        return try await call(message)
-    }
-
-    /// Closes an open challenge.
-    public func cancel(_ message: Cancel) async throws {
-        var message = message
-        if message.requestID == .zero { message.requestID = try await newRequestID() }
-        _ = try await call(message)
-    }
-
-    /// How a challenge stands.
-    public func status(_ message: StatusRequest) async throws -> StatusRequest.Reply { try await call(message) }
-
-    /// What would refuse a RequestCode now?
-    public func quota(_ message: Quota) async throws -> Quota.Reply { try await call(message) }
-
-    /// Whether a grant is good, without spending it.
-    public func checkGrant(_ message: CheckGrant) async throws -> GrantReply { try await call(message) }
-
-    /// Spends a grant.
-    public func redeemGrant(_ message: RedeemGrant) async throws -> GrantReply {
-        var message = message
-        if message.requestID == .zero { message.requestID = try await newRequestID() }
-        return try await call(message)
-    }
-
-    /// Counters and gauges, `name value` a line.
-    public func stats() async throws -> String { try await call(Stats()).lines.text }
-
-    /// Asks the server to stop in good order.
-    public func drain() async throws { _ = try await exchangeOnce(Drain()) }
-
-    /// Events from `start` on; acknowledged, and so credited, as they are consumed.
-    public func events(from start: Subscribe.Start, cursor: Cursor = .zero) async throws -> AsyncStream<EventPush> {
-        let (stream, continuation) = AsyncStream.makeStream(of: EventPush.self, bufferingPolicy: .unbounded)
-        pushes.events.withLock { $0 = continuation }
-        var message = Subscribe()
-        message.start = start.rawValue
-        message.cursor = cursor
-        message.credit = 256
-        _ = try await call(message)
-        return stream
-    }
-
-    /// Tells the server that events up to `cursor` are handled: credit for `count` more.
-    public func acknowledge(_ cursor: Cursor, count: UInt16) async throws {
-        var message = Acknowledge()
-        message.cursor = cursor
-        message.credit = count
-        _ = try await call(message)
-    }
-
-    /// Messages to deliver, for a courier.
-    public func messages(credit: UInt16) async throws -> AsyncStream<MessagePush> {
-        let (stream, continuation) = AsyncStream.makeStream(of: MessagePush.self)
-        pushes.messages.withLock { $0 = continuation }
-        var message = LeaseMessages()
-        message.credit = credit
-        _ = try await call(message)
-        return stream
-    }
-
-    /// A courier's word on a leased message.
-    public func report(_ message: ReportMessage) async throws { _ = try await call(message) }
-
-    /// 6 bytes of engine time, 10 random ones.
-    public func newRequestID() async throws -> Bytes16 {
-        if engineBase == nil { try await connect() }
-        guard let base = engineBase else { throw ClientError.notConnected("no Hello yet") }
-        let passed = (ContinuousClock.now - base.at).components
-        let ms = base.engineMs + UInt64(passed.seconds) * 1_000 + UInt64(passed.attoseconds / 1_000_000_000_000_000)
-        var generator = SystemRandomNumberGenerator()
-        return Bytes16(timeMs: ms, tailHigh: generator.next(), tailLow: generator.next())
-    }
-
-    // MARK: calls
-
-    /// Any request: retried with the same bytes while its outcome is unknown and time is left.
-    public func call<M: RequestMessage>(_ message: M) async throws -> M.Reply {
-        let end = ContinuousClock.now + options.deadline
-        var attempt = 0
+    /// Runs `body` on a connection; again, on a new one if need be, while `CallAttempts` says so and time is
+    /// left.
+    func attempting<R: Sendable>(
+        maxRetries: Int? = nil, _ body: (ClientConnection, ContinuousClock.Instant) async throws -> R
+    ) async throws -> R {
+        let end = environment.now() + options.deadline
+        var attempts = CallAttempts(maxRetries: maxRetries ?? options.maxRetries, wasConnected: server != nil)
         while true {
             do {
-                return try await exchangeOnce(message, until: end)
+                return try await body(try await connected(until: end), end)
             } catch let error as ClientError {
-                guard isRetryable(error), attempt < options.maxRetries, ContinuousClock.now < end else { throw error }
+                guard case .again(let step) = attempts.after(error) else { throw attempts.final(error) }
+                let pause = CallAttempts.pause(step: step, options: options, jitter: environment.jitter())
+                guard environment.now() + pause < end else { throw attempts.final(error) }
+                try await environment.sleep(pause)
             }
-            attempt += 1
-            try await Task.sleep(for: pause(attempt))
         }
     }
 
-    private func isRetryable(_ error: ClientError) -> Bool {
-        switch error {
-        case .unknownOutcome, .notConnected: true
-        case .refused(let refusal): refusal.status == .unknown
-        case .goodbye, .protocolViolation, .closed: false
-        }
-    }
-
-    private func pause(_ attempt: Int) -> Duration {
-        let full = min(options.backOff * (1 << min(attempt - 1, 10)), options.maxBackOff)
-        return full * Double.random(in: 0.5...1)
-    }
-
-    private func exchangeOnce<M: RequestMessage>(
-        _ message: M, until end: ContinuousClock.Instant? = nil
+    /// One request on one connection.
+    func exchange<M: RequestMessage>(
+        _ message: M, on connection: ClientConnection, until end: ContinuousClock.Instant
     ) async throws -> M.Reply {
-        let connection = try await connected()
-        let left = (end ?? ContinuousClock.now + options.deadline) - ContinuousClock.now
-        let body = try await connection.exchange(message, timeout: left)
+        let body = try await connection.exchange(message, timeout: try timeLeft(until: end))
         return try ClientStateMachine.decode(M.Reply.self, body).get()
     }
 
-    private func connected() async throws -> ClientConnection {
-        guard !isClosed else { throw ClientError.closed }
-        if let connection, connection.isActive { return connection }
-        if let connecting { return try await connecting.value }
-        let task = Task { try await self.dial() }
-        connecting = task
-        defer { connecting = nil }
-        return try await task.value
+    private func timeLeft(until end: ContinuousClock.Instant) throws -> TimeAmount {
+        let left = (end - environment.now()).components
+        let nanos = left.seconds * 1_000_000_000 + left.attoseconds / 1_000_000_000
+        guard nanos > 0 else {
+            throw ClientError.notConnected("the deadline passed before anything was sent")
+        }
+        return .nanoseconds(nanos)
     }
 
-    private func dial() async throws -> ClientConnection {
+    // MARK: the connection
+
+    func connected(until end: ContinuousClock.Instant) async throws -> ClientConnection {
+        guard !isClosed else { throw ClientError.closed }
+        if let connection, connection.isActive { return connection }
+        let future = dialing ?? startDialing(until: end)
+        // Each caller has its own deadline and its own cancellation, whoever began the dialing.
+        let loop = future.eventLoop
+        let promise = loop.makePromise(of: ClientConnection.self)
+        let timer = loop.scheduleTask(in: try timeLeft(until: end)) {
+            promise.fail(ClientError.notConnected("no connection in time"))
+        }
+        future.whenComplete { result in
+            timer.cancel()
+            promise.completeWith(result)
+        }
+        return try await withTaskCancellationHandler {
+            try await promise.futureResult.get()
+        } onCancel: {
+            promise.fail(CancellationError())
+        }
+    }
+
+    private func startDialing(until end: ContinuousClock.Instant) -> EventLoopFuture<ClientConnection> {
+        let promise = group.next().makePromise(of: ClientConnection.self)
+        dialing = promise.futureResult
+        Task {
+            do {
+                let fresh = try await dial(until: end)
+                promise.succeed(fresh)
+            } catch { promise.fail(error) }
+        }
+        return promise.futureResult
+    }
+
+    private func dial(until end: ContinuousClock.Instant) async throws -> ClientConnection {
+        defer { dialing = nil }
+        let timeout = try timeLeft(until: end)
         let fresh: ClientConnection
         do {
-            fresh = try await ClientConnection.connect(path: path, group: group) { [pushes] push in
-                pushes.yield(push)
-            }
+            fresh = try await ClientConnection.connect(
+                path: path, group: group, timeout: timeout, onPush: { [flows] in flows.yield($0) },
+                onEnd: { [weak self] in Task { await self?.connectionEnded() } })
         } catch { throw ClientError.notConnected("\(path): \(error)") }
+        do {
+            try await open(fresh, until: end)
+        } catch {
+            fresh.abandon()
+            throw error
+        }
+        return fresh
+    }
+
+    private func open(_ fresh: ClientConnection, until end: ContinuousClock.Instant) async throws {
         var hello = Hello()
         hello.tenant = options.tenant
         hello.roles = options.roles.rawValue
         hello.client = InlineBytes(options.name.utf8.prefix(64))
-        let body = try await fresh.exchange(hello, timeout: options.deadline)
-        let reply = try ClientStateMachine.decode(Hello.Reply.self, body).get()
-        engineBase = (reply.engineTimeMs, ContinuousClock.now)
+        let reply: Hello.Reply
+        do {
+            reply = try await exchange(hello, on: fresh, until: end)
+        } catch ClientError.unknownOutcome(let why) {
+            // No request of a caller was sent.
+            throw ClientError.notConnected("\(path): Hello: \(why)")
+        }
+        fresh.opened(maxInFlight: Int(reply.maxInFlight))
+        flows.interrupt()
+        try await resumeFlows(on: fresh, until: end)
+        guard !isClosed else { throw ClientError.closed }
+        // From here on its end is noticed by `connectionEnded`.
+        guard fresh.isActive else { throw ClientError.notConnected("\(path): lost right after Hello") }
+        engineTime = EngineTime(ms: reply.engineTimeMs, at: environment.now())
         server = reply
         connection = fresh
-        return fresh
+        openedAt = environment.now()
     }
-}
 
-/// Where pushes go, in the order in which they came.
-final class PushHub: Sendable {
-    let events = Mutex<AsyncStream<EventPush>.Continuation?>(nil)
-    let messages = Mutex<AsyncStream<MessagePush>.Continuation?>(nil)
+    // MARK: flows of pushes
 
-    func yield(_ push: ClientConnection.Push) {
-        switch push {
-        case .event(let event): events.withLock { _ = $0?.yield(event) }
-        case .message(let message): messages.withLock { _ = $0?.yield(message) }
+    /// A flow needs a connection even when nobody calls. Before the first connection is open, the call that
+    /// begins the flow sees to it.
+    private func connectionEnded() {
+        guard !isResuming, openedAt != nil, flowsNeedConnection else { return }
+        isResuming = true
+        Task { [weak self] in await self?.reconnectForFlows() }
+    }
+
+    private var flowsNeedConnection: Bool { !isClosed && flows.areActive && connection?.isActive != true }
+
+    /// Until it succeeds, the flows end, or the server says that it is no use. A connection that is lost
+    /// again while this runs is this loop's too: its end finds `isResuming` set.
+    private func reconnectForFlows() async {
+        defer { isResuming = false }
+        if let openedAt, environment.now() - openedAt > options.maxBackOff { quickLosses = 0 }
+        while flowsNeedConnection {
+            quickLosses += 1
+            do {
+                try await environment.sleep(
+                    CallAttempts.pause(step: quickLosses, options: options, jitter: environment.jitter()))
+                guard flowsNeedConnection else { return }
+                _ = try await connected(until: environment.now() + options.deadline)
+            } catch let error as ClientError where CallAttempts.isTemporary(error) {
+                continue
+            } catch {
+                flows.finish(error as? ClientError)
+            }
         }
-    }
-
-    func finish() {
-        events.withLock { $0?.finish() }
-        messages.withLock { $0?.finish() }
     }
 }

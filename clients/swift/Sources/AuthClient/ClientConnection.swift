@@ -1,32 +1,35 @@
 import NIOCore
 import NIOPosix
+import Synchronization
 import Wire
 
-/// One connection: requests are pipelined, replies may overtake one another. Everything mutable belongs to its event loop.
+/// One connection: requests are pipelined, replies may overtake one another. Everything mutable belongs to
+/// its event loop; what to do is `ClientStateMachine`'s to say.
 final class ClientConnection: Sendable {
-    /// What comes unasked.
-    enum Push: Sendable {
-        case event(EventPush)
-        case message(MessagePush)
-    }
-
     private let channel: any Channel
     private let handler: NIOLoopBound<Handler>
+    private let lastCorrelation = Atomic<UInt32>(0)
 
     private init(channel: any Channel, handler: NIOLoopBound<Handler>) {
         self.channel = channel
         self.handler = handler
     }
 
+    /// - Parameter onEnd: called once, when the connection has gone.
     static func connect(
-        path: String, group: any EventLoopGroup, onPush: @escaping @Sendable (Push) -> Void
+        path: String, group: any EventLoopGroup, timeout: TimeAmount,
+        onPush: @escaping @Sendable (ClientStateMachine.Push) -> Void, onEnd: @escaping @Sendable () -> Void
     ) async throws -> ClientConnection {
         let loop = group.next()
-        let box = loop.submit { NIOLoopBound(Handler(onPush: onPush), eventLoop: loop) }
-        let handler = try await box.get()
+        let handler = try await loop.submit {
+            NIOLoopBound(Handler(onPush: onPush, onEnd: onEnd), eventLoop: loop)
+        }.get()
         let channel = try await ClientBootstrap(group: loop)
+            .connectTimeout(timeout)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(handler.value) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(handler.value)
+                }
             }
             .connect(unixDomainSocketPath: path).get()
         return ClientConnection(channel: channel, handler: handler)
@@ -34,96 +37,114 @@ final class ClientConnection: Sendable {
 
     var isActive: Bool { channel.isActive }
 
-    /// The reply's body, status first. Fails with `unknownOutcome` when the connection goes or time is up after the send.
-    func exchange<M: RequestMessage>(_ message: M, timeout: Duration) async throws -> [UInt8] {
-        let nanos = timeout.components.seconds * 1_000_000_000 + timeout.components.attoseconds / 1_000_000_000
-        return try await channel.eventLoop.flatSubmit { [handler, channel] in
-            handler.value.send(message, on: channel, timeout: .nanoseconds(max(1_000_000, nanos)))
-        }.get()
+    /// Hello's reply said how many requests may be without a reply.
+    func opened(maxInFlight: Int) {
+        channel.eventLoop.execute { [handler] in handler.value.opened(maxInFlight: maxInFlight) }
+    }
+
+    /// The reply's body, status first. A cancelled task gets `CancellationError` at once; its request may
+    /// have acted.
+    func exchange<M: RequestMessage>(_ message: M, timeout: TimeAmount) async throws -> [UInt8] {
+        let correlation = lastCorrelation.add(1, ordering: .relaxed).newValue
+        let promise = channel.eventLoop.makePromise(of: [UInt8].self)
+        // Queued before the cancellation handler exists, so a cancellation always finds the call.
+        channel.eventLoop.execute { [handler] in
+            handler.value.submit(message, correlation: correlation, promise, timeout: timeout)
+        }
+        return try await withTaskCancellationHandler {
+            try await promise.futureResult.get()
+        } onCancel: {
+            channel.eventLoop.execute { [handler] in handler.value.giveUp(correlation) }
+        }
     }
 
     /// Waits for what is in flight, then closes.
     func close() async {
-        _ = try? await channel.eventLoop.flatSubmit { [handler, channel] in handler.value.idle(on: channel.eventLoop) }.get()
-        _ = try? await channel.close().get()
+        channel.eventLoop.execute { [handler] in handler.value.drain() }
+        _ = try? await channel.closeFuture.get()
     }
+
+    /// Closes at once.
+    func abandon() { channel.close(promise: nil) }
 
     /// The NIO side; lives on the loop.
     final class Handler: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
 
+        private struct Call {
+            let promise: EventLoopPromise<[UInt8]>
+            let timer: Scheduled<Void>
+        }
+
         private var machine = ClientStateMachine()
-        private var pending: [UInt32: EventLoopPromise<[UInt8]>] = [:]
-        private var waiters: [EventLoopPromise<Void>] = []
-        private var ending: ClientError?
-        private let onPush: @Sendable (Push) -> Void
+        private var calls: [UInt32: Call] = [:]
+        private var context: ChannelHandlerContext?
+        private var hasEnded = false
+        private let onPush: @Sendable (ClientStateMachine.Push) -> Void
+        private let onEnd: @Sendable () -> Void
 
-        init(onPush: @escaping @Sendable (Push) -> Void) { self.onPush = onPush }
+        init(
+            onPush: @escaping @Sendable (ClientStateMachine.Push) -> Void,
+            onEnd: @escaping @Sendable () -> Void
+        ) {
+            self.onPush = onPush
+            self.onEnd = onEnd
+        }
 
-        func send<M: RequestMessage>(
-            _ message: M, on channel: any Channel, timeout: TimeAmount
-        ) -> EventLoopFuture<[UInt8]> {
-            let promise = channel.eventLoop.makePromise(of: [UInt8].self)
-            if let ending {
-                promise.fail(ClientError.notConnected("\(ending)"))
-                return promise.futureResult
+        func opened(maxInFlight: Int) { machine.maxInFlight = max(1, maxInFlight) }
+
+        func submit<M: RequestMessage>(
+            _ message: M, correlation: UInt32, _ promise: EventLoopPromise<[UInt8]>, timeout: TimeAmount
+        ) {
+            let loop = promise.futureResult.eventLoop
+            let bound = NIOLoopBound(self, eventLoop: loop)
+            let timer = loop.scheduleTask(in: timeout) {
+                bound.value.perform(bound.value.machine.expire(correlation))
             }
-            switch machine.encode(message) {
-            case .failure(let error): promise.fail(ClientError.protocolViolation("\(error)"))
-            case .success(let frame):
-                pending[frame.correlation] = promise
-                channel.writeAndFlush(ByteBuffer(bytes: frame.bytes), promise: nil)
-                let bound = NIOLoopBound(self, eventLoop: channel.eventLoop)
-                let timer = channel.eventLoop.scheduleTask(in: timeout) {
-                    bound.value.settle(frame.correlation, .failure(ClientError.unknownOutcome("no reply in time")))
-                }
-                promise.futureResult.whenComplete { _ in timer.cancel() }
-            }
-            return promise.futureResult
+            calls[correlation] = Call(promise: promise, timer: timer)
+            perform(machine.submit(message, correlation: correlation))
         }
 
-        func idle(on loop: any EventLoop) -> EventLoopFuture<Void> {
-            guard !pending.isEmpty else { return loop.makeSucceededVoidFuture() }
-            let promise = loop.makePromise(of: Void.self)
-            waiters.append(promise)
-            return promise.futureResult
+        func giveUp(_ correlation: UInt32) {
+            guard calls[correlation] != nil else { return }
+            settle(correlation, .failure(CancellationError()))
+            perform(machine.giveUp(correlation))
         }
 
-        private func settle(_ correlation: UInt32, _ result: Result<[UInt8], any Error>) {
-            pending.removeValue(forKey: correlation)?.completeWith(result)
-            guard pending.isEmpty else { return }
-            for waiter in waiters { waiter.succeed(()) }
-            waiters.removeAll()
-        }
+        func drain() { perform(machine.drain()) }
+
+        func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            for output in machine.receive(unwrapInboundIn(data).readableBytesView) {
-                switch output {
-                case .reply(let correlation, let body): settle(correlation, .success(body))
-                case .event(let event): onPush(.event(event))
-                case .message(let message): onPush(.message(message))
-                case .goodbye(let goodbye):
-                    ending = .goodbye(Goodbye.Reason(rawValue: goodbye.reason), goodbye.text.text)
-                case .violation(let why):
-                    ending = .protocolViolation(why)
-                    context.close(promise: nil)
-                }
-            }
+            perform(machine.receive(unwrapInboundIn(data).readableBytesView))
         }
 
         func channelInactive(context: ChannelHandlerContext) {
-            let why = ending ?? .unknownOutcome("the connection was lost")
-            ending = why
-            let isFatal =
-                switch why {
-                case .goodbye(.shuttingDown, _), .unknownOutcome: false
-                case .goodbye, .refused, .notConnected, .protocolViolation, .closed: true
-                }
-            for correlation in pending.keys.sorted() {
-                settle(correlation, .failure(isFatal ? why : ClientError.unknownOutcome("\(why)")))
-            }
+            perform(machine.disconnected())
+            self.context = nil
+            guard !hasEnded else { return }
+            hasEnded = true
+            onEnd()
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+        private func perform(_ actions: [ClientStateMachine.Action]) {
+            for action in actions {
+                switch action {
+                case .write(let bytes): context?.writeAndFlush(NIOAny(ByteBuffer(bytes: bytes)), promise: nil)
+                case .succeed(let correlation, let body): settle(correlation, .success(body))
+                case .fail(let correlation, let error): settle(correlation, .failure(error))
+                case .push(let push): onPush(push)
+                case .close: context?.close(promise: nil)
+                }
+            }
+        }
+
+        private func settle(_ correlation: UInt32, _ result: Result<[UInt8], any Error>) {
+            guard let call = calls.removeValue(forKey: correlation) else { return }
+            call.timer.cancel()
+            call.promise.completeWith(result)
+        }
     }
 }

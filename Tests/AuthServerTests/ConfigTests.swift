@@ -1,0 +1,219 @@
+import Engine
+import Foundation
+import Glibc
+import Testing
+import Wire
+
+@testable import AuthServer
+
+/// The configuration file is strict: each mistake is answered with file, line, key and what to write instead.
+@Suite struct ConfigTests {
+    /// Line 1 is `data`; a mistake is put in by replacing or adding lines.
+    static let good = """
+        data = "/var/lib/otpd/data"
+        master_key = "/etc/otpd/master.key"
+        issuer = "shop.example"
+        [[tenant]]
+        number = 1
+        name = "shop"
+        [tenant.limits]
+        unverified_per_hour = 4
+        [[tenant.purpose]]
+        number = 1
+        name = "login"
+        life_seconds = 200
+        [[tenant]]
+        number = 2
+        name = "other"
+        [[listener]]
+        path = "/run/otpd/1.sock"
+        tenants = [1]
+        [[listener]]
+        path = "/run/otpd/2.sock"
+        mode = "0600"
+        tenants = [2]
+        roles = ["verify"]
+        [[peer]]
+        uid = 33
+        tenant = 1
+        roles = ["verify", "redeem"]
+        """
+
+    private func failure(_ text: String) throws -> String {
+        do throws(ConfigError) { _ = try Config.parse(text, name: "otpd.toml") } catch {
+            return error.description
+        }
+        throw TestError("the configuration was taken:\n\(text)")
+    }
+
+    @Test func takesAGoodFile() throws {
+        let settings = try Config.parse(Self.good, name: "otpd.toml")
+        #expect(settings.dataPath == "/var/lib/otpd/data")
+        #expect(settings.issuer == "shop.example")
+        #expect(settings.tenants.map(\.number) == [1, 2])
+        #expect(settings.tenants[0].unverifiedPerHour == 4)
+        #expect(settings.tenants[0].purposes.map(\.lifeMs) == [200_000])
+        #expect(settings.tenants[1].purposes.map(\.name) == ["login", "payment"])
+        #expect(settings.listeners.map(\.mode) == [0o660, 0o600])
+        #expect(settings.listeners[1].roles == Roles(.verify))
+        #expect(
+            settings.peers == [PeerRule(uid: 33, tenant: 1, roles: Roles([Roles(.verify), Roles(.redeem)]))])
+    }
+
+    /// What is replaced by what, and what the error must begin with and hold.
+    struct Mistake: CustomTestStringConvertible, Sendable {
+        let old: String
+        let new: String
+        let prefix: String
+        let hint: String
+        var testDescription: String { "\(new.isEmpty ? "without \(old)" : new)" }
+
+        init(_ old: String, _ new: String, _ prefix: String, _ hint: String) {
+            (self.old, self.new, self.prefix, self.hint) = (old, new, prefix, hint)
+        }
+    }
+
+    static let mistakes = [
+        Mistake("issuer =", "isuer =", "otpd.toml:1: issuer:", "is missing"),
+        Mistake("issuer = \"shop.example\"", "issuer = 7", "otpd.toml:3: issuer:", "a string in quotes"),
+        Mistake("shop.example", "dev", "otpd.toml:3: issuer:", "kept for development"),
+        Mistake(
+            "issuer =", "max_conections = 9\nissuer =", "otpd.toml:3: max_conections:",
+            "did you mean `max_connections`?"),
+        Mistake(
+            "issuer =", "max_connections = 7\nissuer =", "otpd.toml:3: max_connections:", "from 8 to 16384"),
+        Mistake("issuer =", "commit = \"inlin\"\nissuer =", "otpd.toml:3: commit:", "did you mean `inline`?"),
+        Mistake(
+            "issuer =", "commit = \"sometimes\"\nissuer =", "otpd.toml:3: commit:",
+            "known are: auto, inline, overlapped"),
+        Mistake("issuer =", "zzzzzzzz = 1\nissuer =", "otpd.toml:3: zzzzzzzz:", "known are:"),
+        Mistake("issuer =", "issuer", "otpd.toml:3:", "expected '='"),
+        Mistake(
+            "unverified_per_hour", "unverifed_per_hour", "otpd.toml:8: tenant[0].limits.unverifed_per_hour:",
+            "`unverified_per_hour`"),
+        Mistake(
+            "unverified_per_hour = 4", "unverified_per_hour = 51",
+            "otpd.toml:8: tenant[0].limits.unverified_per_hour:", "1 to 50"),
+        Mistake(
+            "unverified_per_hour = 4", "mode = \"shadw\"", "otpd.toml:8: tenant[0].limits.mode:", "`shadow`"),
+        Mistake(
+            "life_seconds = 200", "life_seconds = 119", "otpd.toml:12: tenant[0].purpose[0].life_seconds:",
+            "120 to 600"),
+        Mistake(
+            "life_seconds = 200", "life_seconds = 601", "otpd.toml:12: tenant[0].purpose[0].life_seconds:",
+            "120 to 600"),
+        Mistake(
+            "life_seconds = 200", "life = 200", "otpd.toml:12: tenant[0].purpose[0].life:", "unknown key"),
+        Mistake(
+            "life_seconds = 200", "attempts = 6", "otpd.toml:12: tenant[0].purpose[0].attempts:", "1 to 5"),
+        Mistake(
+            "life_seconds = 200", "code_length = 5", "otpd.toml:12: tenant[0].purpose[0].code_length:",
+            "6 to 10"),
+        Mistake(
+            "life_seconds = 200", "grant_seconds = 301", "otpd.toml:12: tenant[0].purpose[0].grant_seconds:",
+            "10 to 300"),
+        Mistake(
+            "life_seconds = 200", "resend_gap_seconds = [19]",
+            "otpd.toml:12: tenant[0].purpose[0].resend_gap_seconds:", "20 to 600"),
+        Mistake(
+            "life_seconds = 200", "resend_gap_seconds = 30",
+            "otpd.toml:12: tenant[0].purpose[0].resend_gap_seconds:", "list of numbers"),
+        Mistake(
+            "life_seconds = 200", "require_session = 1",
+            "otpd.toml:12: tenant[0].purpose[0].require_session:", "true or false"),
+        Mistake(
+            "life_seconds = 200", "alphabet = \"leters\"", "otpd.toml:12: tenant[0].purpose[0].alphabet:",
+            "known are"),
+        Mistake(
+            "life_seconds = 200", "text = \"hello\"", "otpd.toml:12: tenant[0].purpose[0].text:", "{code}"),
+        Mistake("number = 2", "number = 1", "otpd.toml:4: tenant:", "same number"),
+        Mistake("number = 2", "number = 0", "otpd.toml:14: tenant[1].number:", "from 1 to"),
+        Mistake("number = 2\n", "", "otpd.toml:13: tenant[1].number:", "is missing"),
+        Mistake("/run/otpd/2.sock", "/run/otpd/1.sock", "otpd.toml:16: listener:", "same path"),
+        Mistake("mode = \"0600\"", "mode = \"0999\"", "otpd.toml:21: listener[1].mode:", "0660"),
+        Mistake(
+            "tenants = [2]", "tenants = [3]", "otpd.toml:22: listener[1].tenants:",
+            "no `[[tenant]]` with number 3"),
+        Mistake("[\"verify\"]", "[\"verfy\"]", "otpd.toml:23: listener[1].roles:", "did you mean `verify`?"),
+        Mistake("[\"verify\"]", "\"verify\"", "otpd.toml:23: listener[1].roles:", "list of strings"),
+        Mistake("uid = 33", "uid = 65534", "otpd.toml:25: peer[0].uid:", "names nobody"),
+        Mistake("uid = 33", "user = \"no-such-user\"", "otpd.toml:25: peer[0].user:", "no user"),
+        Mistake("uid = 33\n", "", "otpd.toml:24: peer[0].uid:", "is missing"),
+        Mistake(
+            "tenant = 1\nroles", "tenant = 9\nroles", "otpd.toml:26: peer[0].tenant:",
+            "no `[[tenant]]` with number 9"),
+        Mistake(
+            "[\"verify\", \"redeem\"]", "[\"verify\", \"read\"]", "otpd.toml:27: peer[0].roles:", "known are"),
+        Mistake("\nroles = [\"verify\", \"redeem\"]", "", "otpd.toml:24: peer[0].roles:", "is missing"),
+        Mistake("[[peer]]", "[peer]", "otpd.toml:24: peer:", "[[peer]]"),
+    ]
+
+    @Test(arguments: mistakes) func namesFileLineAndKey(_ mistake: Mistake) throws {
+        try #require(Self.good.contains(mistake.old))
+        let range = try #require(Self.good.range(of: mistake.old))
+        let text = try failure(Self.good.replacingCharacters(in: range, with: mistake.new))
+        #expect(text.hasPrefix(mistake.prefix), "\(text)")
+        #expect(text.contains(mistake.hint), "\(text)")
+    }
+
+    @Test(arguments: ["tenant", "listener", "peer"]) func aListThatMustHaveOneIsMissing(_ key: String) throws
+    {
+        var lines = Self.good.split(separator: "\n")
+        lines =
+            Array(lines.prefix(3)) + (key == "tenant" ? [] : ["[[tenant]]", "number = 1", "name = \"shop\""])
+        if key == "peer" { lines += ["[[listener]]", "path = \"/run/otpd.sock\""] }
+        #expect(try failure(lines.joined(separator: "\n")).contains("\(key): is missing; add a `[[\(key)]]`"))
+    }
+
+    @Test func aUidIsOneTenantAtAListener() throws {
+        let second = "\n[[peer]]\nuid = 33\ntenant = 2\nroles = [\"verify\"]"
+        // Each tenant has a listener of its own: no doubt who asks.
+        #expect(try Config.parse(Self.good + second, name: "otpd.toml").peers.count == 2)
+        let shared = Self.good.replacingOccurrences(of: "tenants = [1]\n", with: "")
+        let text = try failure(shared + second)
+        #expect(text.hasPrefix("otpd.toml:28: peer[1].uid:"), "\(text)")
+        #expect(
+            text.contains("tenant 1 and tenant 2 at /run/otpd/1.sock")
+                || text.contains("at /run/otpd/2.sock"), "\(text)")
+        let twice = try failure(Self.good + "\n[[peer]]\nuid = 33\ntenant = 1\nroles = [\"admin\"]")
+        #expect(twice.hasPrefix("otpd.toml:29: peer[1].uid:"), "\(twice)")
+        #expect(twice.contains("already"), "\(twice)")
+    }
+
+    @Test(arguments: [107, 108]) func aSocketPathFitsTheKernelsField(_ count: Int) throws {
+        let path = "/" + String(repeating: "s", count: count - 1)
+        let text = Self.good.replacingOccurrences(of: "/run/otpd/1.sock", with: path)
+        if count == 107 {
+            #expect(try Config.parse(text, name: "otpd.toml").listeners[0].path == path)
+        } else {
+            let error = try failure(text)
+            #expect(error.hasPrefix("otpd.toml:17: listener[0].path: has 108 bytes"), "\(error)")
+        }
+    }
+
+    @Test func linesAreCountedInFilesFromOtherEditors() throws {
+        let text = Self.good.replacingOccurrences(of: "uid = 33", with: "uid = 65534")
+        let error = try failure(text.replacingOccurrences(of: "\n", with: "\r\n"))
+        #expect(error.hasPrefix("otpd.toml:25: peer[0].uid:"), "\(error)")
+    }
+
+    @Test func filesThatCantBeRead() throws {
+        let folder = try TemporaryFolder()
+        for (path, hint) in [(folder.path + "/none.toml", "No such file"), (folder.path, "Is a directory")] {
+            do throws(ConfigError) {
+                _ = try Config.load(path)
+                Issue.record("\(path) was taken")
+            } catch {
+                #expect(error.description.hasPrefix(path), "\(error)")
+                #expect(error.description.contains(hint), "\(error)")
+            }
+        }
+        let large = try folder.write(String(repeating: "#", count: 1 << 20), to: "large.toml")
+        #expect(throws: ConfigError(description: "\(large): larger than 1 MiB")) { try Config.load(large) }
+        let latin = folder.path + "/latin.toml"
+        try Data([0x23, 0xE9]).write(to: URL(fileURLWithPath: latin))
+        #expect(throws: ConfigError(description: "\(latin): is not UTF-8 text")) { try Config.load(latin) }
+        let good = try folder.write(Self.good, to: "good.toml")
+        #expect(try Config.load(good).tenants.count == 2)
+    }
+}

@@ -1,0 +1,61 @@
+import Testing
+import Wire
+
+@testable import AuthServer
+
+/// The counters' text: it fits its field at its worst, and counts what happened.
+@Suite struct StatsTests {
+    @Test func theTextFitsItsFieldAndHasOnePairALine() throws {
+        let server = try TestServer()
+        let text = try server.peer().exchange(Stats()).decode(Stats.Reply.self).lines.text
+        #expect(text.hasSuffix("\n"))
+        let lines = text.split(separator: "\n")
+        var names: Set<Substring> = []
+        for line in lines {
+            let pair = line.split(separator: " ")
+            #expect(pair.count == 2 && UInt64(pair[1]) != nil, "\(line)")
+            names.insert(pair[0])
+        }
+        #expect(names.count == lines.count)
+        // Every number at its longest, 20 digits.
+        let worst = names.map { $0.utf8.count + 1 + 20 + 1 }.reduce(0, +)
+        #expect(worst <= 3_500, "\(worst) bytes")
+    }
+
+    @Test func countsWhatHappened() throws {
+        let server = try TestServer()
+        let peer = try server.peer()
+        let challenge = try peer.exchange(peer.requestCode()).decode(ChallengeReply.self).challenge
+        let right = code(in: try peer.nextMessage())
+        try peer.exchange(peer.verify(challenge, wrongCode(for: right)))
+        let grant = try peer.exchange(peer.verify(challenge, right)).decode(Verify.Reply.self).grant
+        var redeem = RedeemGrant()
+        redeem.requestID = peer.requestID()
+        redeem.grant = grant
+        redeem.purpose = 1
+        redeem.account = AccountBytes("alice")
+        redeem.session = testSession
+        #expect(try peer.exchange(redeem).status == .done)
+        var bad = peer.requestCode()
+        bad.phone = PhoneBytes("0612345678")
+        try peer.exchange(bad)
+        for (name, value) in [
+            ("challenges_created_total", UInt64(1)), ("verified_total", 1), ("grants_answered_total", 1),
+            ("refused_total", 2), ("wrong_codes_total", 1), ("limited_total", 0), ("overloaded_total", 0),
+            ("frame_errors_total", 0), ("epoch", 1),
+        ] {
+            #expect(try server.statistic(name) == value, "\(name)")
+        }
+    }
+
+    @Test func limitsAreCounted() throws {
+        let server = try TestServer()
+        let peer = try server.peer()
+        #expect(try peer.exchange(peer.requestCode()).status == .done)
+        var again = peer.requestCode()
+        again.session = .init(head: Bytes16(high: 9, low: 9), tail: .zero)
+        let refusal = try peer.exchange(again).refusal()
+        #expect(refusal.status == .limited && refusal.limit == .resendGap && refusal.retryAfterMs > 0)
+        #expect(try server.statistic("limited_total") == 1)
+    }
+}
