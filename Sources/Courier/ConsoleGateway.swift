@@ -33,7 +33,8 @@ public struct ConsoleGateway: Gateway {
         var lines = ["╭─" + title + line(width - 1 - columns(title)) + "╮"]
         for paragraph in text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false) {
             for row in wrap(printable(String(paragraph))) {
-                lines.append("│ " + row + String(repeating: " ", count: max(0, width - 1 - columns(row))) + "│")
+                let padding = String(repeating: " ", count: max(0, width - 1 - columns(row)))
+                lines.append("│ " + row + padding + "│")
             }
         }
         lines.append("╰" + line(width - foot.count - 1) + foot + "─╯")
@@ -56,8 +57,8 @@ public struct ConsoleGateway: Gateway {
 
     private static func columns(_ character: Character) -> Int {
         switch character.unicodeScalars.first?.value ?? 0 {
-        case 0x1100...0x115F, 0x2E80...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F, 0xFF00...0xFF60,
-            0xFFE0...0xFFE6, 0x1F300...0x1F64F, 0x1F680...0x1F6FF, 0x1F900...0x1F9FF, 0x20000...0x3FFFD:
+        case 0x1100...0x115F, 0x2E80...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F,
+            0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x1F300...0x1F64F, 0x1F680...0x1F6FF, 0x1F900...0x1F9FF, 0x20000...0x3FFFD:
             2
         default: 1
         }

@@ -118,8 +118,9 @@ public struct CourierLoop<G: Gateway> {
         }
     }
 
-    /// Engine time now, from a stamp in a frame: the message may have waited in the socket while the gateway was busy, so the
-    /// greatest lead seen counts. It fades by 1,000 ppm: the engine's clock may be slewed, by 500 at most.
+    /// Engine time now, from a stamp in a frame: the message may have waited in the socket while the gateway
+    /// was busy, so the greatest lead seen counts. It fades by 1,000 ppm: the engine's clock may be slewed,
+    /// by 500 at most.
     private mutating func engineNow(atLeast stampMs: UInt64) -> UInt64 {
         let monotonicMs = Int64(linux_monotonic_nanos() / 1_000_000)
         let shown = Int64(clamping: stampMs) - monotonicMs

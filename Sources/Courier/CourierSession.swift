@@ -110,7 +110,8 @@ struct CourierSession {
         case .hello, .leaseMessages:
             if isDone { return .ready }
             let name = Status(rawValue: status).map { "\($0)" } ?? "status \(status)"
-            return .close("the server refused this courier: \(name)", isOrderly: status == Status.draining.rawValue)
+            let isOrderly = status == Status.draining.rawValue
+            return .close("the server refused this courier: \(name)", isOrderly: isOrderly)
         case .some, .none: return nil
         }
     }

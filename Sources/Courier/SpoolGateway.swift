@@ -7,7 +7,8 @@ public import Wire
 public struct SpoolGateway: Gateway {
     private let folder: String
 
-    /// Makes the folder (0700) if it isn't there, and removes what expired, or was left half-written, while nobody looked.
+    /// Makes the folder (0700) if it isn't there, and removes what expired, or was left half-written, while
+    /// nobody looked.
     public init(folder: String, allowPlaintext: Bool, nowWallMs: UInt64) throws(CourierError) {
         try PlaintextConsent.check(allowPlaintext, gateway: "spool")
         self.folder = folder
@@ -40,9 +41,12 @@ public struct SpoolGateway: Gateway {
     }
 
     /// Half-written files are left alone: another courier on this folder may be at work on them.
-    public mutating func sweep(nowWallMs: UInt64) { sweep { isHalfWritten, end in !isHalfWritten && end <= nowWallMs } }
+    public mutating func sweep(nowWallMs: UInt64) {
+        sweep { isHalfWritten, end in !isHalfWritten && end <= nowWallMs }
+    }
 
-    /// Removes those of our files for which `isOver(isHalfWritten, expiry)`. Nobody else's: the folder may be shared.
+    /// Removes those of our files for which `isOver(isHalfWritten, expiry)`. Nobody else's: the folder may be
+    /// shared.
     private func sweep(_ isOver: (Bool, UInt64) -> Bool) {
         guard let directory = opendir(folder) else { return }
         defer { closedir(directory) }
@@ -61,7 +65,8 @@ public struct SpoolGateway: Gateway {
         let isHalf = name.hasSuffix(".sms.new")
         guard isHalf || name.hasSuffix(".sms") else { return nil }
         let parts = name.dropLast(isHalf ? 8 : 4).split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 2, Bytes16(hexadecimal: String(parts[0])) != nil, UInt8(parts[1]) != nil else { return nil }
+        guard parts.count == 2, Bytes16(hexadecimal: String(parts[0])) != nil, UInt8(parts[1]) != nil
+        else { return nil }
         return isHalf
     }
 

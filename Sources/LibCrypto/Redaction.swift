@@ -1,5 +1,6 @@
-// Types that hold a key's state or a MAC, from which codes are derived: interpolation, `dump` and a debugger's mirror show their
-// size and nothing of their content. `SecretBytes` needs none of this: what can't be copied can't be printed.
+// Types that hold a key's state or a MAC, from which codes are derived: interpolation, `dump` and a
+// debugger's mirror show their size and nothing of their content. `SecretBytes` needs none of this: what
+// can't be copied can't be printed.
 
 extension Digest32: CustomStringConvertible, CustomReflectable {
     /// The size only.

@@ -36,8 +36,8 @@ public enum GSM0338 {
         return octets
     }
 
-    /// The text of unpacked septets. As the standard asks, an unknown escape gives its basic character, and an escape that is
-    /// escaped, or the last septet, a space.
+    /// The text of unpacked septets. As the standard asks, an unknown escape gives its basic character, and
+    /// an escape that is escaped, or the last septet, a space.
     public static func decode(_ septets: [UInt8]) -> String {
         var scalars = String.UnicodeScalarView()
         var isEscaped = false

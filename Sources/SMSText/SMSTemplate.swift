@@ -23,8 +23,8 @@ public struct SMSTemplate: Sendable {
 
     private let parts: [Part]
 
-    /// Checks the places: `{code}` once, `{shop}` and `{minutes}` as wanted; and the worst case, over every last line: 1 segment of
-    /// GSM-7 or 2 of UCS-2.
+    /// Checks the places: `{code}` once, `{shop}` and `{minutes}` as wanted; and the worst case, over every
+    /// last line: 1 segment of GSM-7 or 2 of UCS-2.
     ///
     /// - Parameters:
     ///   - longestCode: characters of the longest code.
@@ -84,15 +84,16 @@ public struct SMSTemplate: Sendable {
         return parts
     }
 
-    /// The message's text. A line break in `shop` becomes a space, and a host or hash of impossible form gets no last line: what
-    /// stands after the text must be ours alone, because browsers and apps act on it.
+    /// The message's text. A line break in `shop` becomes a space, and a host or hash of impossible form gets
+    /// no last line: what stands after the text must be ours alone, because browsers and apps act on it.
     public func render(code: String, shop: String, minutes: Int, client: ReceivingClient) -> String {
         var text = ""
         for part in parts {
             switch part {
             case .text(let literal): text += literal
             case .code: text += code
-            case .shop: text.unicodeScalars += shop.unicodeScalars.map { SMSTemplate.isControl($0) ? " " : $0 }
+            case .shop:
+                text.unicodeScalars += shop.unicodeScalars.map { SMSTemplate.isControl($0) ? " " : $0 }
             case .minutes: text += String(minutes)
             }
         }

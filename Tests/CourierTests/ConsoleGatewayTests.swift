@@ -21,7 +21,8 @@ import Wire
                 """),
         Golden(
             name: "several rows and the last line",
-            text: "483920 is your Example Shop Ltd code. It expires in 5 minutes. Never share it.\n@shop.example #483920",
+            text:
+                "483920 is your Example Shop Ltd code. It expires in 5 minutes. Never share it.\n@shop.example #483920",
             box: """
                 ╭─ SMS to +33612345678 ────────────────────────╮
                 │ 483920 is your Example Shop Ltd code. It     │
@@ -46,7 +47,8 @@ import Wire
                 ╰─────────────────────────── GSM-7, 1 segment ─╯
                 """),
         Golden(
-            name: "UCS-2", text: "Ваш код Fleur: 483920. Никому его не говорите, даже нам: он действует 5 минут.",
+            name: "UCS-2",
+            text: "Ваш код Fleur: 483920. Никому его не говорите, даже нам: он действует 5 минут.",
             box: """
                 ╭─ SMS to +33612345678 ────────────────────────╮
                 │ Ваш код Fleur: 483920. Никому его не         │
@@ -83,7 +85,8 @@ import Wire
                 ╰─────────────────────────── GSM-7, 1 segment ─╯
                 """),
         Golden(
-            name: "161 septets", text: String(repeating: "8", count: 20) + String(repeating: " 48392", count: 23) + " 12",
+            name: "161 septets",
+            text: String(repeating: "8", count: 20) + String(repeating: " 48392", count: 23) + " 12",
             box: """
                 ╭─ SMS to +33612345678 ────────────────────────╮
                 │ 88888888888888888888 48392 48392 48392 48392 │
@@ -93,7 +96,8 @@ import Wire
                 ╰────────────────────────── GSM-7, 2 segments ─╯
                 """),
         Golden(
-            name: "nothing that steers the terminal", phone: "+336\u{1B}[2J", text: "\u{1B}[31mred\u{07} \r\nnext\u{9B}1m",
+            name: "nothing that steers the terminal", phone: "+336\u{1B}[2J",
+            text: "\u{1B}[31mred\u{07} \r\nnext\u{9B}1m",
             box: """
                 ╭─ SMS to +336�[2J ────────────────────────────╮
                 │ �[31mred� �                                  │
@@ -117,7 +121,9 @@ import Wire
 
     @Test func withoutConsent() {
         let boxes = Lines()
-        let error = #expect(throws: CourierError.self) { try ConsoleGateway(allowPlaintext: false) { boxes.add($0) } }
+        let error = #expect(throws: CourierError.self) {
+            try ConsoleGateway(allowPlaintext: false) { boxes.add($0) }
+        }
         #expect(
             error?.description
                 == "the console gateway shows codes in clear to anyone who can read its output. Use it for development only, "

@@ -26,7 +26,8 @@ import Wire
             let spool = spool
             return RunningCourier(socket) {
                 try SpoolGateway(
-                    folder: spool, allowPlaintext: true, nowWallMs: UInt64(Date().timeIntervalSince1970 * 1_000))
+                    folder: spool, allowPlaintext: true,
+                    nowWallMs: UInt64(Date().timeIntervalSince1970 * 1_000))
             }
         }
     }
@@ -84,7 +85,8 @@ import Wire
         #expect(courier.stop() != nil)
     }
 
-    /// Over at the push, by the engine's clock as Hello told it, or at the very millisecond: neither submitted nor reported.
+    /// Over at the push, by the engine's clock as Hello told it, or at the very millisecond: neither
+    /// submitted nor reported.
     @Test func expiredMessagesAreNotSubmitted() throws {
         let bench = try Bench()
         let boxes = Lines()
@@ -183,7 +185,8 @@ import Wire
         #expect(
             courier.notes.all == [
                 isGoodbye
-                    ? "the server ended the connection: no role here" : "the server refused this courier: overloaded"
+                    ? "the server ended the connection: no role here"
+                    : "the server refused this courier: overloaded"
             ])
         let seconds = try #require(courier.stop(), "ends while it waits")
         #expect(seconds < 1)
@@ -202,7 +205,10 @@ import Wire
     @Test func saysThatNobodyIsThere() throws {
         let folder = try TemporaryFolder()
         let courier = RunningCourier(folder.path + "/s") { try ConsoleGateway(allowPlaintext: true) { _ in } }
-        #expect(eventually { courier.notes.all == ["\(folder.path)/s: No such file or directory. Is otpd running?"] })
+        #expect(
+            eventually {
+                courier.notes.all == ["\(folder.path)/s: No such file or directory. Is otpd running?"]
+            })
         #expect(courier.stop() != nil)
     }
 
@@ -212,7 +218,9 @@ import Wire
         let courier = RunningCourier(long) { try ConsoleGateway(allowPlaintext: true) { _ in } }
         #expect(eventually { courier.isOver })
         #expect(courier.failure == "socket path \(long) is longer than the 107 bytes that the kernel allows")
-        let fits = RunningCourier(String(long.dropLast())) { try ConsoleGateway(allowPlaintext: true) { _ in } }
+        let fits = RunningCourier(String(long.dropLast())) {
+            try ConsoleGateway(allowPlaintext: true) { _ in }
+        }
         #expect(fits.stop() != nil)
         #expect(fits.failure == nil)
     }

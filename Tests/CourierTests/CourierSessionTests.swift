@@ -63,7 +63,8 @@ import Wire
             #expect(frame.opcode == Opcode.hello.rawValue && frame.flags == [] && frame.correlation == 1)
             return try FieldDecoder.decode(Hello.self, from: frame.body)
         }
-        #expect(hello.magic == Hello.magic && hello.minVersion == 1 && hello.maxVersion == 1 && hello.tenant == 0)
+        #expect(
+            hello.magic == Hello.magic && hello.minVersion == 1 && hello.maxVersion == 1 && hello.tenant == 0)
         #expect(hello.roles == Role.courier.rawValue, "the courier's role and no other")
         #expect(try Self.shape(session.receive(try Self.welcome())) == ["clock 77", "send leaseMessages"])
         let granted = try Self.done(LeaseMessages.Reply(), .leaseMessages, 2)
@@ -72,14 +73,16 @@ import Wire
 
     @Test func anyCutGivesTheSame() throws {
         let text = "483920 is your code"
-        let stream = try Self.welcome() + Self.push(sampleMessage(text)) + Self.push(Goodbye(.shuttingDown, "bye"))
+        let stream =
+            try Self.welcome() + Self.push(sampleMessage(text)) + Self.push(Goodbye(.shuttingDown, "bye"))
         for cut in 0...stream.count {
             var session = CourierSession()
             _ = session.start()
             let actions = session.receive(stream[..<cut]) + session.receive(stream[cut...])
             let shape = try Self.shape(actions).filter { $0 != "send leaseMessages" }
             #expect(
-                shape == ["clock 77", "deliver \(text)", "orderly: the server ended the connection: bye"], "cut at \(cut)")
+                shape == ["clock 77", "deliver \(text)", "orderly: the server ended the connection: bye"],
+                "cut at \(cut)")
             #expect(actions.count == 4, "credit is given once, cut at \(cut)")
         }
         var session = CourierSession()
@@ -87,7 +90,8 @@ import Wire
         #expect(whole.count == 4, "byte by byte")
     }
 
-    /// Pushes use credit up whether they are reported or not (an expired message never is): half of it used, it is renewed.
+    /// Pushes use credit up whether they are reported or not (an expired message never is): half of it used,
+    /// it is renewed.
     @Test func creditIsRenewed() throws {
         var session = try Self.greeted()
         var leases: [Int] = []
@@ -122,14 +126,18 @@ import Wire
         ] {
             #expect(try Self.shape(session.receive(try Self.refused(status, .leaseMessages))) == [expected])
         }
-        #expect(session.receive(try Self.refused(.leaseNotHeld, .reportMessage)).isEmpty, "that lease is over, no more")
+        #expect(
+            session.receive(try Self.refused(.leaseNotHeld, .reportMessage)).isEmpty,
+            "that lease is over, no more")
     }
 
     @Test func goodbyeSaysWhy() throws {
         var session = try Self.greeted()
         let goodbye = try Self.push(Goodbye(.notPermitted, "uid 1000 has no role here"))
         #expect(
-            try Self.shape(session.receive(goodbye)) == ["the server ended the connection: uid 1000 has no role here"])
+            try Self.shape(session.receive(goodbye)) == [
+                "the server ended the connection: uid 1000 has no role here"
+            ])
     }
 
     @Test func unknownPushesAreIgnored() throws {

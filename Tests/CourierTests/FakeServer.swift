@@ -3,7 +3,8 @@ import Glibc
 import Testing
 import Wire
 
-/// The server's side of a Unix socket, scripted by the test itself: each call waits for the courier, up to a deadline.
+/// The server's side of a Unix socket, scripted by the test itself: each call waits for the courier, up to a
+/// deadline.
 final class FakeServer {
     struct Failed: Error {
         let operation: String
@@ -22,13 +23,17 @@ final class FakeServer {
         let isBound = withUnsafeBytes(of: &address) { raw in
             bind(listener, raw.baseAddress?.assumingMemoryBound(to: sockaddr.self), length) == 0
         }
-        guard isBound, listen(listener, 8) == 0 else { throw Failed(operation: "bind \(path): errno \(errno)") }
+        guard isBound, listen(listener, 8) == 0 else {
+            throw Failed(operation: "bind \(path): errno \(errno)")
+        }
     }
 
     /// The courier's next connection.
     func accept(within seconds: Double = 10) throws -> FakePeer {
         var poller = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
-        guard poll(&poller, 1, Int32(seconds * 1_000)) > 0 else { throw Failed(operation: "nobody connected") }
+        guard poll(&poller, 1, Int32(seconds * 1_000)) > 0 else {
+            throw Failed(operation: "nobody connected")
+        }
         let fd = Glibc.accept(listener, nil, nil)
         guard fd >= 0 else { throw Failed(operation: "accept: errno \(errno)") }
         return FakePeer(fd)
@@ -63,7 +68,9 @@ final class FakePeer {
         while true {
             if let frame = try takeFrame() { return frame }
             var poller = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
-            guard poll(&poller, 1, Int32(seconds * 1_000)) > 0 else { throw FakeServer.Failed(operation: "no frame came") }
+            guard poll(&poller, 1, Int32(seconds * 1_000)) > 0 else {
+                throw FakeServer.Failed(operation: "no frame came")
+            }
             var buffer = [UInt8](repeating: 0, count: 8192)
             let count = read(fd, &buffer, buffer.count)
             guard count > 0 else { return nil }
@@ -76,7 +83,8 @@ final class FakePeer {
             guard let frame = try Frame.next(in: raw) else { return nil }
             return (
                 Received(
-                    opcode: frame.opcode, flags: frame.flags, correlation: frame.correlation, body: Array(frame.body)),
+                    opcode: frame.opcode, flags: frame.flags, correlation: frame.correlation,
+                    body: Array(frame.body)),
                 frame.totalBytes
             )
         }
@@ -94,11 +102,16 @@ final class FakePeer {
     }
 
     func reply<M: Message>(_ message: M, to frame: Received) throws {
-        try send { try FieldEncoder.reply(message, to: frame.opcode, correlation: frame.correlation, into: $0) }
+        try send {
+            try FieldEncoder.reply(message, to: frame.opcode, correlation: frame.correlation, into: $0)
+        }
     }
 
     func refuse(_ status: Status, _ frame: Received) throws {
-        try send { try FieldEncoder.refusal(Refusal(status), to: frame.opcode, correlation: frame.correlation, into: $0) }
+        try send {
+            try FieldEncoder.refusal(
+                Refusal(status), to: frame.opcode, correlation: frame.correlation, into: $0)
+        }
     }
 
     func push<M: PushMessage>(_ message: M) throws { try send { try FieldEncoder.push(message, into: $0) } }

@@ -3,7 +3,8 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// A courier's loop on a thread of its own, stopped as the operator stops it: by SIGTERM, sent to that thread alone.
+/// A courier's loop on a thread of its own, stopped as the operator stops it: by SIGTERM, sent to that thread
+/// alone.
 final class RunningCourier: Sendable {
     private struct State {
         var thread: pthread_t?
@@ -19,7 +20,9 @@ final class RunningCourier: Sendable {
     init<G: Gateway & SendableMetatype>(_ socketPath: String, _ gateway: @escaping @Sendable () throws -> G) {
         Thread { [self] in
             do {
-                var loop = try CourierLoop(socketPath: socketPath, gateway: try gateway()) { [notes] in notes.add($0) }
+                var loop = try CourierLoop(socketPath: socketPath, gateway: try gateway()) { [notes] in
+                    notes.add($0)
+                }
                 // From here on this thread blocks SIGTERM, and only the loop's descriptor sees it.
                 state.withLock { $0.thread = pthread_self() }
                 loop.run()

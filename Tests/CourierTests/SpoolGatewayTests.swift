@@ -51,7 +51,9 @@ import Wire
         let reader = try #require(FileHandle(forReadingAtPath: path))
         #expect(gateway.submit(sampleMessage("new"), expiresAtWallMs: Self.now + 1) == .submitted)
         let old = try #require(try reader.readToEnd())
-        #expect(String(decoding: old, as: UTF8.self).hasSuffix(text), "who had it open still reads the former one, whole")
+        #expect(
+            String(decoding: old, as: UTF8.self).hasSuffix(text),
+            "who had it open still reads the former one, whole")
         #expect(try folder.read(Self.name).hasSuffix("\n\nnew"))
     }
 
@@ -90,8 +92,8 @@ import Wire
         #expect(try folder.names().isEmpty)
     }
 
-    /// A start removes what a crash left half-written, even with its header whole and its expiry to come; a sweep leaves it
-    /// to the courier that may be at work on it.
+    /// A start removes what a crash left half-written, even with its header whole and its expiry to come; a
+    /// sweep leaves it to the courier that may be at work on it.
     @Test func halfWrittenFilesGoAtTheStart() throws {
         let folder = try TemporaryFolder()
         let halves = ["", "To: +336", "To: +33612345678\nExpires: 9999999999999\n\n4839"]
@@ -110,7 +112,8 @@ import Wire
     @Test func otherFiles() throws {
         let folder = try TemporaryFolder()
         let foreign = [
-            "notes.sms", "0190-2.sms", "01900000000000000000000000000001-999.sms", "01900000000000000000000000000001.sms",
+            "notes.sms", "0190-2.sms", "01900000000000000000000000000001-999.sms",
+            "01900000000000000000000000000001.sms",
             "01900000000000000000000000000001-2.txt", "01900000000000000000000000000001-2-3.sms",
         ]
         for name in foreign { try folder.write(name, "mine") }
@@ -130,7 +133,8 @@ import Wire
         }
         #expect(
             error?.description
-                == "\(folder.path)/none/spool: No such file or directory. The spool's parent folder must exist.")
+                == "\(folder.path)/none/spool: No such file or directory. The spool's parent folder must exist."
+        )
     }
 
     /// "Not now": the server leases it again; and the gateway recovers with the folder.
@@ -149,7 +153,8 @@ import Wire
     @Test func aFailedRenameLeavesNothing() throws {
         let folder = try TemporaryFolder()
         var gateway = try Self.gateway(folder)
-        try FileManager.default.createDirectory(atPath: folder.path + "/" + Self.name, withIntermediateDirectories: false)
+        try FileManager.default.createDirectory(
+            atPath: folder.path + "/" + Self.name, withIntermediateDirectories: false)
         #expect(gateway.submit(sampleMessage("x"), expiresAtWallMs: Self.now + 1) == .transientFailure)
         #expect(try folder.names() == [Self.name])
     }

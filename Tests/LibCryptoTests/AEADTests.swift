@@ -7,7 +7,8 @@ import Testing
         let name: String
         let key, nonce, aad, plaintext, sealed: [UInt8]
 
-        init(_ name: String, key: String, nonce: String, aad: String = "", text: String = "", sealed: String) {
+        init(_ name: String, key: String, nonce: String, aad: String = "", text: String = "", sealed: String)
+        {
             self.name = name
             self.key = hex(key)
             self.nonce = hex(nonce)
@@ -27,14 +28,16 @@ import Testing
         8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662
         """
 
-    /// McGrew and Viega, "The Galois/Counter Mode of Operation", appendix B: the cases with a 256-bit key and a 96-bit nonce;
-    /// then two of NIST's CAVP `gcmEncryptExtIV256`.
+    /// McGrew and Viega, "The Galois/Counter Mode of Operation", appendix B: the cases with a 256-bit key and
+    /// a 96-bit nonce; then two of NIST's CAVP `gcmEncryptExtIV256`.
     static let vectors = [
         Vector(
-            "test case 13", key: String(repeating: "00", count: 32), nonce: String(repeating: "00", count: 12),
+            "test case 13", key: String(repeating: "00", count: 32),
+            nonce: String(repeating: "00", count: 12),
             sealed: "530f8afbc74536b9a963b4f1c4cb738b"),
         Vector(
-            "test case 14", key: String(repeating: "00", count: 32), nonce: String(repeating: "00", count: 12),
+            "test case 14", key: String(repeating: "00", count: 32),
+            nonce: String(repeating: "00", count: 12),
             text: String(repeating: "00", count: 16),
             sealed: "cea7403d4d606b6e074ec5d3baf39d18 d0d1c8a799996bf0265b98b5d48ab919"),
         Vector(
@@ -45,7 +48,8 @@ import Testing
             aad: "feedfacedeadbeeffeedfacedeadbeefabaddad2", text: specText,
             sealed: specCiphertext + "76fc6ece0f4e1768cddf8853bb2d551b"),
         Vector(
-            "CAVP, nothing but the tag", key: "b52c505a37d78eda5dd34f20c22540ea1b58963cf8e5bf8ffa85f9f2492505b4",
+            "CAVP, nothing but the tag",
+            key: "b52c505a37d78eda5dd34f20c22540ea1b58963cf8e5bf8ffa85f9f2492505b4",
             nonce: "516c33929df5a3284ff463d7", sealed: "bdc1ac884d332457a1d2664f168c76f0"),
         Vector(
             "CAVP, one block", key: "31bdadd96698c204aa9ce1448ea94ae1fb4a9a0b3c9d773b51bb1822666b8f22",
@@ -62,7 +66,9 @@ import Testing
         output.withUnsafeMutableBytes { out in
             nonce.withUnsafeBytes { nonce in
                 aad.withUnsafeBytes { aad in
-                    plaintext.withUnsafeBytes { cipher.seal(nonce: nonce, aad: aad, plaintext: $0, into: out) }
+                    plaintext.withUnsafeBytes {
+                        cipher.seal(nonce: nonce, aad: aad, plaintext: $0, into: out)
+                    }
                 }
             }
         }
@@ -74,7 +80,9 @@ import Testing
         let count = try output.withUnsafeMutableBytes { out in
             try nonce.withUnsafeBytes { nonce in
                 try aad.withUnsafeBytes { aad in
-                    try sealed.withUnsafeBytes { try cipher.open(nonce: nonce, aad: aad, sealed: $0, into: out) }
+                    try sealed.withUnsafeBytes {
+                        try cipher.open(nonce: nonce, aad: aad, sealed: $0, into: out)
+                    }
                 }
             }
         }
@@ -104,7 +112,8 @@ import Testing
             for index in vector.sealed.indices {
                 var sealed = vector.sealed
                 sealed[index] ^= flip
-                refused("sealed byte \(index) ^ \(flip)", nonce: vector.nonce, aad: vector.aad, sealed: sealed)
+                refused(
+                    "sealed byte \(index) ^ \(flip)", nonce: vector.nonce, aad: vector.aad, sealed: sealed)
             }
             for index in vector.aad.indices {
                 var aad = vector.aad
@@ -117,7 +126,8 @@ import Testing
                 refused("nonce byte \(index) ^ \(flip)", nonce: nonce, aad: vector.aad, sealed: vector.sealed)
             }
         }
-        #expect(try Self.open(cipher, nonce: vector.nonce, aad: vector.aad, vector.sealed) == vector.plaintext)
+        #expect(
+            try Self.open(cipher, nonce: vector.nonce, aad: vector.aad, vector.sealed) == vector.plaintext)
     }
 
     @Test func otherLengthsAndOtherKeysAreRefused() throws {
@@ -125,12 +135,14 @@ import Testing
         let cipher = Self.cipher(vector.key)
         for count in 0..<AEAD.tagBytes {
             #expect(throws: CryptoError.tooShort(count)) {
-                try Self.open(cipher, nonce: vector.nonce, aad: vector.aad, Array(vector.sealed.prefix(count)))
+                try Self.open(
+                    cipher, nonce: vector.nonce, aad: vector.aad, Array(vector.sealed.prefix(count)))
             }
         }
         for count in AEAD.tagBytes..<vector.sealed.count {
             #expect(throws: CryptoError.authenticationFailed, "cut to \(count)") {
-                try Self.open(cipher, nonce: vector.nonce, aad: vector.aad, Array(vector.sealed.prefix(count)))
+                try Self.open(
+                    cipher, nonce: vector.nonce, aad: vector.aad, Array(vector.sealed.prefix(count)))
             }
         }
         let attempts: [(AEAD, [UInt8], [UInt8])] = [
@@ -156,7 +168,8 @@ import Testing
                 let plain = UnsafeRawBufferPointer(rebasing: raw[..<vector.plaintext.count])
                 cipher.seal(nonce: nonce, aad: none, plaintext: plain, into: raw)
                 #expect(Array(raw) == vector.sealed)
-                let count = try cipher.open(nonce: nonce, aad: none, sealed: UnsafeRawBufferPointer(raw), into: raw)
+                let count = try cipher.open(
+                    nonce: nonce, aad: none, sealed: UnsafeRawBufferPointer(raw), into: raw)
                 #expect(count == vector.plaintext.count)
             }
         }

@@ -11,7 +11,8 @@ import Testing
 
     static let vectors = [
         Vector(
-            name: "A.1", key: [UInt8](repeating: 0x0B, count: 22), salt: Array(0x00...0x0C), info: Array(0xF0...0xF9),
+            name: "A.1", key: [UInt8](repeating: 0x0B, count: 22), salt: Array(0x00...0x0C),
+            info: Array(0xF0...0xF9),
             output: """
                 3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865
                 """),
@@ -25,7 +26,9 @@ import Testing
             output: "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"),
     ]
 
-    static func secret(_ bytes: [UInt8]) -> SecretBytes { SecretBytes(count: bytes.count) { $0.copyBytes(from: bytes) } }
+    static func secret(_ bytes: [UInt8]) -> SecretBytes {
+        SecretBytes(count: bytes.count) { $0.copyBytes(from: bytes) }
+    }
 
     static func derive(_ key: [UInt8], salt: [UInt8] = [], info: String, count: Int) -> [UInt8] {
         HKDF.sha256(key: secret(key), salt: salt, info: info, count: count).withUnsafeBytes { Array($0) }
@@ -33,7 +36,8 @@ import Testing
 
     @Test(arguments: vectors) func rfc5869(_ vector: Vector) {
         let count = vector.output.count / 2
-        let derived = HKDF.sha256(key: Self.secret(vector.key), salt: vector.salt, info: vector.info, count: count)
+        let derived = HKDF.sha256(
+            key: Self.secret(vector.key), salt: vector.salt, info: vector.info, count: count)
         #expect(derived.count == count)
         #expect(derived.withUnsafeBytes { hex($0) } == vector.output, "\(vector.name)")
     }
@@ -49,8 +53,10 @@ import Testing
     @Test func labelsKeysAndSaltsSeparate() {
         let key: [UInt8] = Array(0..<32)
         let outputs = [
-            Self.derive(key, info: "otpd/1/code", count: 32), Self.derive(key, info: "otpd/1/index", count: 32),
-            Self.derive(key, info: "", count: 32), Self.derive(key, salt: [1], info: "otpd/1/code", count: 32),
+            Self.derive(key, info: "otpd/1/code", count: 32),
+            Self.derive(key, info: "otpd/1/index", count: 32),
+            Self.derive(key, info: "", count: 32),
+            Self.derive(key, salt: [1], info: "otpd/1/code", count: 32),
             Self.derive(Array(1..<33), info: "otpd/1/code", count: 32),
         ]
         #expect(Set(outputs).count == outputs.count)
@@ -62,7 +68,8 @@ import Testing
         let longest = Self.derive(key, info: "x", count: 255 * 32)
         #expect(longest.count == 8160)
         for count in [1, 31, 32, 33, 63, 64, 65, 8159] {
-            #expect(Self.derive(key, info: "x", count: count) == Array(longest.prefix(count)), "\(count) bytes")
+            #expect(
+                Self.derive(key, info: "x", count: count) == Array(longest.prefix(count)), "\(count) bytes")
         }
         #expect(longest.suffix(32) != longest.dropLast(32).suffix(32))
     }

@@ -51,7 +51,8 @@ import Testing
         #expect(again == digest, "from a SecretBytes, case \(vector.number)")
     }
 
-    /// Keys up to the block's 64 bytes are used as they are, longer ones are hashed. Expected: Python's `hmac`, an empty message.
+    /// Keys up to the block's 64 bytes are used as they are, longer ones are hashed. Expected: Python's
+    /// `hmac`, an empty message.
     @Test func keyLengthsAroundTheBlock() {
         let expected = [
             63: "783cf4c2c285aa5f6de2e985a243347b9a78476a6747ca5b0f16e7c9e6ab6f6b",
@@ -84,10 +85,11 @@ import Testing
         mac.update(u16: 0x0203)
         mac.update(u32: 0x0405_0607)
         mac.update(u64: 0x0809_0A0B_0C0D_0E0F)
-        #expect(mac.finish() == (Array(1...15) as [UInt8]).withUnsafeBytes { key.mac($0) })
+        #expect(mac.finish() == Array(1...15 as ClosedRange<UInt8>).withUnsafeBytes { key.mac($0) })
     }
 
-    /// A MAC in the making is a value: two branches of it don't disturb one another, nor does the key wear out.
+    /// A MAC in the making is a value: two branches of it don't disturb one another, nor does the key wear
+    /// out.
     @Test func copiesAreIndependent() {
         let key = Self.key([7])
         var one = key.begin()

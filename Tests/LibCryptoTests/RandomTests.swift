@@ -34,12 +34,16 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "", true), ("a", "a", true), ("a", "b", false), ("a", "", false), ("", "a", false), ("ab", "a", false),
-        ("a", "ab", false), ("483920", "483920", true), ("483920", "483921", false), ("483920", "583920", false),
+        ("", "", true), ("a", "a", true), ("a", "b", false), ("a", "", false), ("", "a", false),
+        ("ab", "a", false),
+        ("a", "ab", false), ("483920", "483920", true), ("483920", "483921", false),
+        ("483920", "583920", false),
         ("\0", "", false), ("a\0b", "a\0c", false),
     ])
     func equality(_ a: String, _ b: String, _ expected: Bool) {
-        let isEqual = Array(a.utf8).withUnsafeBytes { a in Array(b.utf8).withUnsafeBytes { constantTimeEqual(a, $0) } }
+        let isEqual = Array(a.utf8).withUnsafeBytes { a in
+            Array(b.utf8).withUnsafeBytes { constantTimeEqual(a, $0) }
+        }
         #expect(isEqual == expected)
     }
 
@@ -49,7 +53,9 @@ import Testing
             for bit in 0..<8 {
                 var other = original
                 other[index] ^= 1 << bit
-                let isEqual = original.withUnsafeBytes { a in other.withUnsafeBytes { constantTimeEqual(a, $0) } }
+                let isEqual = original.withUnsafeBytes { a in
+                    other.withUnsafeBytes { constantTimeEqual(a, $0) }
+                }
                 #expect(!isEqual, "byte \(index), bit \(bit)")
             }
         }

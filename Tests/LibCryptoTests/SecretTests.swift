@@ -24,7 +24,9 @@ import Testing
             SecretBytes(copying: bytes).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
         }
         #expect(copied == Self.text)
-        let filled = SecretBytes(count: 5) { buffer in for index in 0..<buffer.count { buffer[index] = UInt8(index) } }
+        let filled = SecretBytes(count: 5) { buffer in
+            for index in 0..<buffer.count { buffer[index] = UInt8(index) }
+        }
         #expect(filled.withUnsafeBytes { Array($0) } == [0, 1, 2, 3, 4])
         let large = SecretBytes(count: 10_000) { $0[9_999] = 7 }
         #expect(large.withUnsafeBytes { ($0.count, $0[9_999]) } == (10_000, 7))
@@ -32,13 +34,16 @@ import Testing
 
     @Test func errorsPass() {
         #expect(throws: Refused()) { _ = try SecretBytes(count: 8) { _ throws(Refused) in throw Refused() } }
-        #expect(throws: Refused()) { try Self.secret().withUnsafeBytes { _ throws(Refused) in throw Refused() } }
+        #expect(throws: Refused()) {
+            try Self.secret().withUnsafeBytes { _ throws(Refused) in throw Refused() }
+        }
     }
 
     private func isCopyable<T: ~Copyable>(_: T.Type) -> Bool { false }
     private func isCopyable<T>(_: T.Type) -> Bool { true }
 
-    /// What isn't copyable converts to no `Any` and no existential: interpolation, `print` and `dump` don't compile.
+    /// What isn't copyable converts to no `Any` and no existential: interpolation, `print` and `dump` don't
+    /// compile.
     @Test func isNotCopyable() {
         #expect(!isCopyable(SecretBytes.self))
         #expect(isCopyable(Int.self), "the probe tells them apart")
@@ -81,22 +86,25 @@ import Testing
 
     /// Pages of a secret carry the kernel's "don't dump" flag.
     @Test func isNotDumped() throws {
-        let flags = try Self.secret().withUnsafeBytes { bytes in
-            try Self.mappingFlags(of: UInt(bitPattern: bytes.baseAddress))
-        }
+        let secret = Self.secret()
+        // Looked at while the secret is lent: afterwards it may be gone.
+        let flags = secret.withUnsafeBytes { Self.flags(of: UInt(bitPattern: $0.baseAddress)) }
         let words = try #require(flags, "the secret's mapping is listed").split(separator: " ")
         #expect(words.contains("dd"), "\(words)")
     }
 
-    /// The `VmFlags` line of the mapping that holds `address`.
-    private static func mappingFlags(of address: UInt) throws -> String? {
+    /// The line `VmFlags` of the mapping that holds `address`.
+    private static func flags(of address: UInt) -> Substring? {
+        // By a handle: a file of /proc says that it has no bytes.
+        guard let data = try? FileHandle(forReadingAtPath: "/proc/self/smaps")?.readToEnd() else {
+            return nil
+        }
+        let maps = String(decoding: data, as: UTF8.self)
         var isInside = false
-        // Read to the end: `String(contentsOfFile:)` stops after the first page of a file of procfs.
-        let maps = try #require(try FileHandle(forReadingAtPath: "/proc/self/smaps")?.readToEnd())
-        for line in String(decoding: maps, as: UTF8.self).split(separator: "\n") {
+        for line in maps.split(separator: "\n") {
             let range = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
             if range.count == 2 { isInside = range[0] <= address && address < range[1] }
-            if isInside, line.hasPrefix("VmFlags:") { return String(line) }
+            if isInside, line.hasPrefix("VmFlags:") { return line }
         }
         return nil
     }

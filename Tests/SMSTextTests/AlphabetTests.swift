@@ -23,10 +23,13 @@ import Testing
         }
     }
 
-    /// The whole Basic Multilingual Plane, and a walk through the planes above: what isn't in the table forces UCS-2.
+    /// The whole Basic Multilingual Plane, and a walk through the planes above: what isn't in the table
+    /// forces UCS-2.
     @Test func everyScalarIsClassified() {
         var wrong: [UInt32] = []
-        let planes = Array(0...0xFFFF as ClosedRange<UInt32>) + Array(stride(from: 0x1_0000, through: 0x10_FFFF, by: 61))
+        let planes =
+            Array(0...0xFFFF as ClosedRange<UInt32>)
+            + Array(stride(from: 0x1_0000, through: 0x10_FFFF, by: 61))
         for value in planes {
             guard let scalar = Unicode.Scalar(value) else { continue }
             let text = String(scalar)
@@ -34,7 +37,8 @@ import Testing
             let count = SegmentCount(of: text)
             let units = octets?.count ?? (value > 0xFFFF ? 2 : 1)
             let isRight =
-                GSM0338.septets(of: text) == octets?.count && GSM0338.encode(text) == octets && count.units == units
+                GSM0338.septets(of: text) == octets?.count && GSM0338.encode(text) == octets
+                && count.units == units
                 && count.encoding == (octets == nil ? .ucs2 : .gsm7) && count.segments == 1
             if !isRight { wrong.append(value) }
         }
@@ -42,7 +46,9 @@ import Testing
     }
 
     /// Characters that look as if they belonged.
-    @Test(arguments: ["`", "ç", "á", "’", "“", "–", "…", "\u{A0}", "Á", "\t", "\0", "\u{1B}", "e\u{301}", "😀", "я", "中"])
+    @Test(arguments: [
+        "`", "ç", "á", "’", "“", "–", "…", "\u{A0}", "Á", "\t", "\0", "\u{1B}", "e\u{301}", "😀", "я", "中",
+    ])
     func lookAlikesForceUCS2(_ text: String) {
         #expect(GSM0338.septets(of: text) == nil)
         #expect(GSM0338.encode("a" + text + "b") == nil)
@@ -61,11 +67,13 @@ import Testing
         #expect(GSM0338.encode("[€]") == [0x1B, 0x3C, 0x1B, 0x65, 0x1B, 0x3E])
     }
 
-    /// §6.2.1.1: an escape without an entry shows the basic character; one that is escaped, or ends the text, a space.
+    /// §6.2.1.1: an escape without an entry shows the basic character; one that is escaped, or ends the text,
+    /// a space.
     @Test func escapesOutsideTheTable() {
         for septet in UInt8(0)..<128 where StandardAlphabet.extended[septet] == nil {
             guard let basic = StandardAlphabet.basic[Int(septet)] else { continue }
-            #expect(GSM0338.decode([0x1B, septet]).unicodeScalars.map(\.value) == [basic], "septet \(septet)")
+            #expect(
+                GSM0338.decode([0x1B, septet]).unicodeScalars.map(\.value) == [basic], "septet \(septet)")
         }
         #expect(GSM0338.decode([0x1B, 0x1B, 0x65]) == " e", "€ isn't what was escaped")
         #expect(GSM0338.decode([0x61, 0x1B]) == "a ")

@@ -34,7 +34,8 @@ import Testing
         Edge(("€", 80), ("a", 1), encoding: .gsm7, units: 161, segments: 2),
     ]
 
-    /// A pair that would be cut at the edge moves into the next part and leaves a unit unused: 153 holds 152, 67 holds 66.
+    /// A pair that would be cut at the edge moves into the next part and leaves a unit unused: 153 holds 152,
+    /// 67 holds 66.
     static let straddling = [
         Edge(("a", 151), ("€", 1), ("a", 153), encoding: .gsm7, units: 306, segments: 2),
         Edge(("a", 152), ("€", 1), ("a", 151), encoding: .gsm7, units: 305, segments: 2),
@@ -58,11 +59,13 @@ import Testing
         Edge(("😀", 35), encoding: .ucs2, units: 70, segments: 1),
         Edge(("я", 68), ("😀", 1), encoding: .ucs2, units: 70, segments: 1),
         Edge(("я", 69), ("😀", 1), encoding: .ucs2, units: 71, segments: 2),
-        // One character outside the alphabet costs the whole text its 7 bits, wherever it stands; € is one unit then.
+        // One character outside the alphabet costs the whole text its 7 bits, wherever it stands; € is one
+        // unit then.
         Edge(("a", 69), ("`", 1), encoding: .ucs2, units: 70, segments: 1),
         Edge(("`", 1), ("a", 159), encoding: .ucs2, units: 160, segments: 3),
         Edge(("€", 69), ("ç", 1), encoding: .ucs2, units: 70, segments: 1),
-        // A grapheme of several scalars counts each: e + U+0301, and a family of seven scalars and eleven units.
+        // A grapheme of several scalars counts each: e + U+0301, and a family of seven scalars and eleven
+        // units.
         Edge(("e\u{301}", 35), encoding: .ucs2, units: 70, segments: 1),
         Edge(("👩‍👩‍👧‍👦", 1), encoding: .ucs2, units: 11, segments: 1),
     ]

@@ -1,4 +1,5 @@
-/// 3GPP TS 23.038 §6.2.1 and §6.2.1.1, written out by code point so that nothing here is shared with the sources' own table.
+/// 3GPP TS 23.038 §6.2.1 and §6.2.1.1, written out by code point so that nothing here is shared with the
+/// sources' own table.
 enum StandardAlphabet {
     /// Rows of 16 septets, from 0x00. 0x1B is the escape and no character.
     static let basic: [UInt32?] = [

@@ -14,7 +14,10 @@ import Testing
 
     @Test(arguments: [
         ("{code}", "483920"),
-        ("{code} is your {shop} code. It expires in {minutes} minutes.", "483920 is your Fleur code. It expires in 5 minutes."),
+        (
+            "{code} is your {shop} code. It expires in {minutes} minutes.",
+            "483920 is your Fleur code. It expires in 5 minutes."
+        ),
         ("{shop}: {code}", "Fleur: 483920"),
         ("{shop}{code}{minutes}", "Fleur4839205"),
         ("{shop}, {shop}: {code} ({minutes}/{minutes})", "Fleur, Fleur: 483920 (5/5)"),
@@ -50,15 +53,19 @@ import Testing
 
     /// A line of its own would let a text forge the last one; the others have no business in a message.
     @Test(arguments: [
-        "\n", "\r\n", "\r", "\u{0C}", "\0", "\t", "\u{1B}", "\u{7F}", "\u{85}", "\u{9B}", "\u{2028}", "\u{2029}",
+        "\n", "\r\n", "\r", "\u{0C}", "\0", "\t", "\u{1B}", "\u{7F}", "\u{85}", "\u{9B}", "\u{2028}",
+        "\u{2029}",
     ])
     func controlCharactersAreRefused(_ control: String) {
         for text in ["{code} a\(control)b", "\(control){code}", "{code}\(control)"] {
-            #expect(Self.refusal(text) == "a text is one line without control characters; the last line is otpd's")
+            #expect(
+                Self.refusal(text) == "a text is one line without control characters; the last line is otpd's"
+            )
         }
     }
 
-    /// `@host #code` with the longest host and code takes 1 + 1 + 60 + 2 + 10 septets: 86 are left, 10 of them for the code.
+    /// `@host #code` with the longest host and code takes 1 + 1 + 60 + 2 + 10 septets: 86 are left, 10 of
+    /// them for the code.
     @Test func worstCaseOfGSM7() {
         let literal = String(repeating: "a", count: 76)
         #expect(Self.refusal("{code}" + literal) == nil)
