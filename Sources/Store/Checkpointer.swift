@@ -13,12 +13,30 @@ final class Checkpointer {
         case failed(StoreError)
     }
 
+    /// Where a checkpoint can be cut off.
+    enum Step: Sendable {
+        /// One of several transactions is committed, and more keys follow.
+        case keysCommitted
+        /// All keys are written, nothing has expired yet.
+        case keysWritten
+        /// The position is written, not committed.
+        case positionWritten
+        /// Committed; no segment is recycled.
+        case committed
+        /// All done; the loop doesn't know yet.
+        case recycled
+    }
+
     /// Keys of one LMDB transaction: bounds how long the writer lock and dirty pages are held.
-    private static let keysPerTransaction = 4_096
+    var keysPerTransaction = 4_096
+    /// For tests: true cuts the checkpoint off at a step, as a kill would.
+    var cutsOff: ((Step) -> Bool)?
 
     private let environment: LMDBEnvironment
     private let specs: [TableSpec]
     private let sealer: TableSealer
+    private let opener: TableOpener
+    private let plain = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
     private let folder: String
     private let journalFolder: String
     private let segmentBytes: Int
@@ -28,17 +46,20 @@ final class Checkpointer {
     private var hands: [[UInt8]]
 
     init(
-        environment: LMDBEnvironment, specs: [TableSpec], key: DataKey, folder: String, journalFolder: String,
-        segmentBytes: Int
+        environment: LMDBEnvironment, specs: [TableSpec], keyring: Keyring, folder: String,
+        journalFolder: String, segmentBytes: Int
     ) {
         self.environment = environment
         self.specs = specs
-        sealer = TableSealer(key)
+        sealer = TableSealer(keyring.newest)
+        opener = TableOpener(keyring)
         self.folder = folder
         self.journalFolder = journalFolder
         self.segmentBytes = segmentBytes
         hands = specs.map { _ in [] }
     }
+
+    deinit { plain.deallocate() }
 
     func run(_ overlay: Overlay, position: Position, now: UInt64) -> Outcome {
         do {
@@ -46,7 +67,9 @@ final class Checkpointer {
                 return code == ENOSPC || code == MDB_MAP_FULL
                     ? .retry : .failed(.lmdb(operation: "checkpoint", code: code))
             }
+            try reached(.committed)
             try Journal.recycle(journalFolder, before: position.segment, segmentBytes: segmentBytes)
+            try reached(.recycled)
             return .done(free: FileSystem.freeBytes(at: folder), mapUsed: environment.usedBytes)
         } catch .io(_, _, ENOSPC) {
             return .retry
@@ -55,41 +78,55 @@ final class Checkpointer {
         }
     }
 
+    private func reached(_ step: Step) throws(StoreError) {
+        if let cutsOff, cutsOff(step) { throw .poisoned }
+    }
+
     /// `nil` = committed; else LMDB's code, with the open transaction aborted.
     private func fold(_ overlay: Overlay, _ position: Position, _ now: UInt64) throws(StoreError) -> Int32? {
         let order = overlay.sortedIndices()
         var inserted = [Int](repeating: 0, count: specs.count)
-        var total = 0
         var transaction = try environment.begin(readOnly: false)
-        var keys = 0
-        for index in order {
-            if keys == Checkpointer.keysPerTransaction {
+        for (done, index) in order.enumerated() {
+            if done > 0, done % keysPerTransaction == 0 {
                 if let code = commit(transaction) { return code }
+                try reached(.keysCommitted)
                 transaction = try environment.begin(readOnly: false)
-                keys = 0
             }
-            let entry = overlay.entry(Int(index))
-            let dbi = environment.tables[Int(entry.table)]
-            let code: Int32
-            if entry.isDeleted || (entry.expiresAt != 0 && entry.expiresAt <= now) {
-                code = LMDBEnvironment.delete(transaction, dbi, overlay.key(entry))
-            } else {
-                let value = sealer.seal(
-                    table: entry.table, key: overlay.key(entry), value: overlay.value(entry), epoch: entry.epoch,
-                    expiresAt: entry.expiresAt, sequence: entry.sequence)
-                code = LMDBEnvironment.put(transaction, dbi, overlay.key(entry), value)
-                inserted[Int(entry.table)] += 1
+            if let code = write(overlay, Int(index), transaction, now, &inserted) { return abort(transaction, code) }
+            if done % 64 == 63 { written.store(done + 1, ordering: .relaxed) }
+        }
+        do throws(StoreError) {
+            try reached(.keysWritten)
+            for spec in specs {
+                if let code = try expire(spec, inserted[Int(spec.id)], transaction, now) { return abort(transaction, code) }
             }
-            if code != 0 { return abort(transaction, code) }
-            keys += 1
-            total += 1
-            if total % 64 == 0 { written.store(total, ordering: .relaxed) }
+            if let code = put(position, transaction) { return abort(transaction, code) }
+            try reached(.positionWritten)
+        } catch {
+            mdb_txn_abort(transaction)
+            throw error
         }
-        for spec in specs {
-            if let code = expire(spec, inserted[Int(spec.id)], transaction, now) { return abort(transaction, code) }
-        }
-        if let code = put(position, transaction) { return abort(transaction, code) }
         return commit(transaction)
+    }
+
+    /// One entry of the overlay: `nil` = done.
+    private func write(
+        _ overlay: Overlay, _ index: Int, _ transaction: OpaquePointer, _ now: UInt64, _ inserted: inout [Int]
+    ) -> Int32? {
+        let entry = overlay.entry(index)
+        let dbi = environment.tables[Int(entry.table)]
+        let code: Int32
+        if entry.isDeleted || (entry.expiresAt != 0 && entry.expiresAt <= now) {
+            code = LMDBEnvironment.delete(transaction, dbi, overlay.key(entry))
+        } else {
+            let value = sealer.seal(
+                table: entry.table, key: overlay.key(entry), value: overlay.value(entry), epoch: entry.epoch,
+                expiresAt: entry.expiresAt, sequence: entry.sequence)
+            code = LMDBEnvironment.put(transaction, dbi, overlay.key(entry), value)
+            inserted[Int(entry.table)] += 1
+        }
+        return code == 0 ? nil : code
     }
 
     private func abort(_ transaction: OpaquePointer, _ code: Int32) -> Int32 {
@@ -117,16 +154,20 @@ final class Checkpointer {
 
     // MARK: expiry
 
-    private func expire(_ spec: TableSpec, _ inserted: Int, _ transaction: OpaquePointer, _ now: UInt64) -> Int32? {
+    private func expire(
+        _ spec: TableSpec, _ inserted: Int, _ transaction: OpaquePointer, _ now: UInt64
+    ) throws(StoreError) -> Int32? {
         switch spec.order {
         case .kept: return nil
-        case .time: return sweepHead(spec, max(512, 2 * inserted), transaction, now)
-        case .random: return sweepHand(spec, transaction, now)
+        case .time: return try sweepHead(spec, max(512, 2 * inserted), transaction, now)
+        case .random: return try sweepHand(spec, transaction, now)
         }
     }
 
     /// Deletes from the head of a time-ordered table while records there are over.
-    private func sweepHead(_ spec: TableSpec, _ limit: Int, _ transaction: OpaquePointer, _ now: UInt64) -> Int32? {
+    private func sweepHead(
+        _ spec: TableSpec, _ limit: Int, _ transaction: OpaquePointer, _ now: UInt64
+    ) throws(StoreError) -> Int32? {
         var cursor: OpaquePointer?
         let opened = mdb_cursor_open(transaction, environment.tables[Int(spec.id)], &cursor)
         guard opened == 0, let cursor else { return opened }
@@ -136,7 +177,7 @@ final class Checkpointer {
             let code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST)
             if code == MDB_NOTFOUND { return nil }
             if code != 0 { return code }
-            guard isExpired(value, now) else { return nil }
+            guard try isExpired(spec.id, key, value, now) else { return nil }
             let deleted = mdb_cursor_del(cursor, 0)
             if deleted != 0 { return deleted }
         }
@@ -144,7 +185,9 @@ final class Checkpointer {
     }
 
     /// Looks at a few records of a random-key table, on from where it stopped: all within a day at one checkpoint a second.
-    private func sweepHand(_ spec: TableSpec, _ transaction: OpaquePointer, _ now: UInt64) -> Int32? {
+    private func sweepHand(
+        _ spec: TableSpec, _ transaction: OpaquePointer, _ now: UInt64
+    ) throws(StoreError) -> Int32? {
         let table = Int(spec.id)
         let dbi = environment.tables[table]
         var statistics = MDB_stat()
@@ -166,7 +209,7 @@ final class Checkpointer {
             }
             if code != 0 { return code }
             hands[table] = Array(UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size))
-            if isExpired(value, now) {
+            if try isExpired(spec.id, key, value, now) {
                 let deleted = mdb_cursor_del(cursor, 0)
                 if deleted != 0 { return deleted }
             }
@@ -175,10 +218,18 @@ final class Checkpointer {
         return nil
     }
 
-    private func isExpired(_ value: MDB_val, _ now: UInt64) -> Bool {
-        guard value.mv_size >= Envelope.headerBytes else { return false }
-        let end = Envelope.expiresAt(UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
-        return end != 0 && end <= now
+    /// Of a value that authenticates: what is deleted is never taken from a flipped bit.
+    private func isExpired(
+        _ table: UInt8, _ key: MDB_val, _ value: MDB_val, _ now: UInt64
+    ) throws(StoreError) -> Bool {
+        let sealed = UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
+        if sealed.count >= Envelope.headerBytes {
+            let end = Envelope.expiresAt(sealed)
+            if end == 0 || end > now { return false }
+        }
+        _ = try opener.open(
+            table: table, key: UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size), sealed: sealed, into: plain)
+        return true
     }
 }
 

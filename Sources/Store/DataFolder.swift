@@ -6,11 +6,14 @@ import LibCrypto
 enum DataFolder {
     static let format = "otpd-store 1"
 
-    /// A new folder, whole or not at all: made beside, synced, renamed.
-    static func create(at path: String, master: borrowing SecretBytes) throws(StoreError) {
+    /// A new folder, whole or not at all: made beside, synced, renamed over an empty one or none.
+    static func create(at given: String, master: borrowing SecretBytes) throws(StoreError) {
+        var path = given
+        while path.count > 1, path.hasSuffix("/") { path.removeLast() }
         if FileSystem.exists(path) {
-            guard try FileSystem.names(in: path).isEmpty, rmdir(path) == 0 else { throw .alreadyExists(path: path) }
+            guard try FileSystem.names(in: path).isEmpty else { throw .alreadyExists(path: path) }
         }
+        try removeStaging(of: path)
         let staging = path + ".new-\(getpid())"
         try FileSystem.makeFolder(staging)
         try FileSystem.makeFolder(staging + "/lmdb")
@@ -23,11 +26,36 @@ enum DataFolder {
         try FileSystem.replace(staging + "/epoch", with: Array("1\n".utf8))
         try FileSystem.replace(staging + "/lock", with: [])
         try Keyring.create(at: staging + "/keyring", master: master)
+        try LMDBEnvironment.create(at: staging + "/lmdb")
+        try FileDescriptor(staging + "/lmdb/data.mdb", O_RDWR).sync()
         try FileSystem.syncFolder(staging + "/lmdb")
         try FileSystem.syncFolder(staging + "/journal")
         try FileSystem.syncFolder(staging)
         try FileSystem.rename(staging, path)
         try FileSystem.syncFolder(FileSystem.parent(of: path))
+    }
+
+    /// What a crash in an earlier `create` left: staging folders whose process is gone.
+    private static func removeStaging(of path: String) throws(StoreError) {
+        let parent = FileSystem.parent(of: path)
+        guard FileSystem.exists(parent) else { return }
+        let prefix = String(path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...]) + ".new-"
+        for name in try FileSystem.names(in: parent) where name.hasPrefix(prefix) {
+            guard let pid = pid_t(name.dropFirst(prefix.count)), pid > 0 else { continue }
+            if pid == getpid() || (kill(pid, 0) != 0 && errno == ESRCH) { try FileSystem.removeTree(parent + "/" + name) }
+        }
+    }
+
+    /// Only otpd's user may look into the folder: LMDB trusts its file.
+    static func checkPrivate(_ path: String) throws(StoreError) {
+        var info = stat()
+        guard stat(path, &info) == 0 else { throw .io(operation: "stat", path: path, code: errno) }
+        guard info.st_uid == geteuid() else {
+            throw .notPrivate(path: path, detail: "belongs to uid \(info.st_uid), and this is uid \(geteuid())")
+        }
+        guard info.st_mode & 0o077 == 0 else {
+            throw .notPrivate(path: path, detail: "has mode 0\(String(info.st_mode & 0o777, radix: 8))")
+        }
     }
 
     /// The store's UUID, after the format is known to be ours.
@@ -42,15 +70,22 @@ enum DataFolder {
         let lines = text.split(separator: "\n")
         guard let first = lines.first, first.hasPrefix("otpd-store ") else { throw .notADataFolder(path: path) }
         guard first == format else { throw .newerFormat(path: path, found: String(first)) }
-        guard lines.count == 2, lines[1].utf8.count == 32, let high = UInt64(lines[1].prefix(16), radix: 16),
+        guard lines.count == 2, lines[1].utf8.count == 32, lines[1].utf8.allSatisfy(isHexDigit), let high = UInt64(lines[1].prefix(16), radix: 16),
             let low = UInt64(lines[1].suffix(16), radix: 16)
         else { throw .damaged(path: path + "/format", detail: "the second line isn't a UUID of 32 digits") }
         return (high, low)
     }
 
+    private static func isHexDigit(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
+    }
+
     static func readEpoch(_ path: String) throws(StoreError) -> UInt32 {
         let text = String(decoding: try FileSystem.contents(path + "/epoch", limit: 64), as: UTF8.self)
-        guard text.hasSuffix("\n"), let epoch = UInt32(text.dropLast()) else {
+        // Digits alone: `UInt32("+1")` is a number to Swift.
+        guard text.hasSuffix("\n"), text.utf8.dropLast().allSatisfy({ (0x30...0x39).contains($0) }),
+            let epoch = UInt32(text.dropLast())
+        else {
             throw .damaged(path: path + "/epoch", detail: "the epoch isn't a number")
         }
         return epoch

@@ -86,6 +86,21 @@ enum FileSystem {
         guard Glibc.rename(old, new) == 0 else { throw .io(operation: "rename", path: old, code: errno) }
     }
 
+    static func remove(_ path: String) throws(StoreError) {
+        guard unlink(path) == 0 else { throw .io(operation: "unlink", path: path, code: errno) }
+    }
+
+    /// A folder and what is in it; a symbolic link goes, not what it names.
+    static func removeTree(_ path: String) throws(StoreError) {
+        for name in try names(in: path) {
+            let child = path + "/" + name
+            var info = stat()
+            guard lstat(child, &info) == 0 else { throw .io(operation: "stat", path: child, code: errno) }
+            if info.st_mode & S_IFMT == S_IFDIR { try removeTree(child) } else { try remove(child) }
+        }
+        guard rmdir(path) == 0 else { throw .io(operation: "rmdir", path: path, code: errno) }
+    }
+
     /// Writes beside, syncs, renames over, syncs the folder: the file is the old one or the new one, never a mix.
     static func replace(_ path: String, with bytes: [UInt8]) throws(StoreError) {
         let temporary = path + ".new"

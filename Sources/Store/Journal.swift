@@ -17,6 +17,10 @@ final class Journal {
     private let dataKey: UInt32
     private var nonce: UInt64 = 0
     private let aadScratch: UnsafeMutableRawBufferPointer
+    /// Bytes of the segment in use that are preallocated.
+    private var limit: Int
+    /// Whether `roll` finds a spare. The loop's own note: the file itself is the checkpointer's.
+    var spareIsReady = true
 
     /// Continues after `position`, in its segment, which exists.
     init(
@@ -31,6 +35,7 @@ final class Journal {
         buffer = .allocate(byteCount: JournalRecord.padded(JournalRecord.maxPayloadBytes), alignment: 4096)
         aadScratch = .allocate(byteCount: JournalRecord.headerBytes, alignment: 8)
         file = try FileDescriptor(Journal.path(folder, position.segment), O_RDWR)
+        limit = min(segmentBytes, try file.size)
     }
 
     deinit {
@@ -77,15 +82,20 @@ final class Journal {
         try FileSystem.syncFolder(FileSystem.parent(of: path))
     }
 
+    /// Bytes of the largest payload: a record never spans segments.
+    var payloadCapacity: Int { min(JournalRecord.maxPayloadBytes, segmentBytes - JournalRecord.alignment) }
+
+    /// Whether the next record finds a preallocated place, whatever its size.
+    var hasPlace: Bool { spareIsReady || Int(position.next) + JournalRecord.padded(payloadCapacity) <= limit }
+
     /// The payload's place in `buffer`.
-    var payload: UnsafeMutableRawBufferPointer {
-        buffer.slice(JournalRecord.headerBytes, JournalRecord.maxPayloadBytes)
-    }
+    var payload: UnsafeMutableRawBufferPointer { buffer.slice(JournalRecord.headerBytes, payloadCapacity) }
 
     /// Seals the payload in place and makes the record whole. Returns the bytes to write.
     func seal(payloadBytes: Int, epoch: UInt32, clock: StoreClock) throws(StoreError) -> Int {
         let total = JournalRecord.padded(payloadBytes)
-        if Int(position.next) + total > segmentBytes { try roll() }
+        precondition(payloadBytes <= payloadCapacity, "a batch fits into one segment")
+        if Int(position.next) + total > limit { try roll() }
         nonce += 1
         let header = JournalRecord.Header(
             uuid: uuid, segment: position.segment, sequence: position.sequence + 1, previousTag: position.tag,
@@ -133,6 +143,8 @@ final class Journal {
         }
         try FileSystem.syncFolder(folder)
         file = try FileDescriptor(path, O_RDWR)
+        limit = segmentBytes
+        spareIsReady = false
         position.segment = next
         position.next = 0
     }
@@ -140,12 +152,11 @@ final class Journal {
     /// On the checkpointer's thread: segments before `durable` aren't needed any more; one becomes the spare, the others go.
     static func recycle(_ folder: String, before durable: UInt64, segmentBytes: Int) throws(StoreError) {
         for segment in try segments(in: folder) where segment < durable {
-            if FileSystem.exists(spare(folder)) {
-                guard unlink(path(folder, segment)) == 0 else {
-                    throw .io(operation: "unlink", path: path(folder, segment), code: errno)
-                }
-            } else {
+            let bytes = try FileDescriptor(path(folder, segment), O_RDONLY).size
+            if bytes == segmentBytes, !FileSystem.exists(spare(folder)) {
                 try FileSystem.rename(path(folder, segment), spare(folder))
+            } else {
+                try FileSystem.remove(path(folder, segment))
             }
         }
         if !FileSystem.exists(spare(folder)) {
@@ -153,6 +164,18 @@ final class Journal {
         } else {
             try FileSystem.syncFolder(folder)
         }
+    }
+
+    /// At a start: what a crash left half made goes, and there is a spare of the right size.
+    static func prepare(_ folder: String, segmentBytes: Int) throws(StoreError) {
+        for name in try FileSystem.names(in: folder) where name.hasSuffix(".new") {
+            try FileSystem.remove(folder + "/" + name)
+        }
+        if FileSystem.exists(spare(folder)) {
+            let bytes = try FileDescriptor(spare(folder), O_RDONLY).size
+            if bytes == segmentBytes { return }
+        }
+        try preallocate(spare(folder), bytes: segmentBytes)
     }
 
     /// The median of nine syncs of 512 bytes into the spare, nanoseconds.

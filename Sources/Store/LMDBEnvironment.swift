@@ -3,9 +3,20 @@ import Glibc
 
 /// One LMDB environment under otpd's rules: MDB_NOTLS alone, every database opened once, fixed big-endian keys.
 final class LMDBEnvironment {
+    /// Of what our databases hold; LMDB's file has a number of its own.
+    static let format: UInt32 = 1
+    /// Stands for a table that isn't there: LMDB never gives this handle.
+    private static let noTable = MDB_dbi.max
+
     let env: OpaquePointer
+    /// By table id; all valid after `createTables`.
     private(set) var tables: [MDB_dbi] = []
     private(set) var meta: MDB_dbi = 0
+    private let path: String
+    private var isClosed = false
+
+    /// No table was made yet: the first start of a new folder.
+    var isNew: Bool { tables.allSatisfy { $0 == LMDBEnvironment.noTable } }
 
     static func text(of code: Int32) -> String { String(cString: mdb_strerror(code)) }
 
@@ -21,84 +32,161 @@ final class LMDBEnvironment {
         guard isGood else { throw .unsupportedLMDB(version: "\(major).\(minor).\(patch)") }
     }
 
+    /// Opens an environment that `create` made, and every database that is there. It writes nothing.
     init(path: String, mapBytes: Int, tables specs: [TableSpec]) throws(StoreError) {
-        try LMDBEnvironment.checkVersion()
-        var handle: OpaquePointer?
-        try LMDBEnvironment.check(mdb_env_create(&handle), "mdb_env_create")
-        guard let handle else { throw .lmdb(operation: "mdb_env_create", code: ENOMEM) }
-        env = handle
-        try LMDBEnvironment.check(mdb_env_set_maxdbs(env, 40), "mdb_env_set_maxdbs")
-        try LMDBEnvironment.check(mdb_env_set_mapsize(env, mapBytes), "mdb_env_set_mapsize")
-        try LMDBEnvironment.check(mdb_env_open(env, path, UInt32(MDB_NOTLS), 0o600), "mdb_env_open \(path)")
-        let isOpen = try openAll(specs)
-        if !isOpen { try createAll(specs) }
-        try checkTransactionID(path)
-    }
-
-    /// Opens every database in a read transaction, so that a start writes nothing; false when one doesn't exist yet.
-    private func openAll(_ specs: [TableSpec]) throws(StoreError) -> Bool {
-        let transaction = try begin(readOnly: true)
-        for name in specs.map(\.name) + ["meta"] {
-            var dbi: MDB_dbi = 0
-            let code = mdb_dbi_open(transaction, name, 0, &dbi)
-            if code == 0 {
-                tables.append(dbi)
-                continue
-            }
-            mdb_txn_abort(transaction)
-            tables = []
-            if code == MDB_NOTFOUND { return false }
-            throw .lmdb(operation: "mdb_dbi_open \(name)", code: code)
+        self.path = path
+        guard FileSystem.exists(path + "/data.mdb") else {
+            throw .damaged(path: path + "/data.mdb", detail: "the database is missing")
         }
-        meta = tables.removeLast()
+        env = try LMDBEnvironment.openEnvironment(path, mapBytes: mapBytes)
+        var dead: Int32 = 0
+        try LMDBEnvironment.check(mdb_reader_check(env, &dead), "mdb_reader_check")
+        let transaction = try begin(readOnly: true)
+        do throws(StoreError) {
+            guard let dbi = try LMDBEnvironment.open("meta", transaction) else {
+                throw .damaged(path: path, detail: "the database has no `meta`")
+            }
+            meta = dbi
+            try checkFormat(transaction)
+            try checkTransactionID(transaction)
+            for spec in specs {
+                tables.append(try LMDBEnvironment.open(spec.name, transaction) ?? LMDBEnvironment.noTable)
+            }
+        } catch {
+            mdb_txn_abort(transaction)
+            throw error
+        }
         // Handles of an aborted transaction are closed, those of a committed one stay.
         try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
-        return true
     }
 
-    private func createAll(_ specs: [TableSpec]) throws(StoreError) {
-        let transaction = try begin(readOnly: false)
-        for spec in specs { tables.append(try create(spec.name, transaction)) }
-        meta = try create("meta", transaction)
-        try LMDBEnvironment.check(putTransactionID(transaction), "mdb_put txn")
-        try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
+    /// A new environment, with `meta` alone, in an empty folder.
+    static func create(at path: String) throws(StoreError) {
+        let env = try openEnvironment(path, mapBytes: 1 << 20)
+        defer { mdb_env_close(env) }
+        var handle: OpaquePointer?
+        try check(mdb_txn_begin(env, nil, 0, &handle), "mdb_txn_begin")
+        guard let transaction = handle else { throw .lmdb(operation: "mdb_txn_begin", code: ENOMEM) }
+        var meta: MDB_dbi = 0
+        var code = mdb_dbi_open(transaction, "meta", UInt32(MDB_CREATE), &meta)
+        if code == 0 { code = putNumber(transaction, meta, "format", format) }
+        if code == 0 { code = putNumber(transaction, meta, "txn", UInt64(mdb_txn_id(transaction))) }
+        guard code == 0 else {
+            mdb_txn_abort(transaction)
+            throw .lmdb(operation: "mdb_put meta", code: code)
+        }
+        try check(mdb_txn_commit(transaction), "mdb_txn_commit")
     }
 
-    private func create(_ name: String, _ transaction: OpaquePointer) throws(StoreError) -> MDB_dbi {
+    private static func openEnvironment(_ path: String, mapBytes: Int) throws(StoreError) -> OpaquePointer {
+        try checkVersion()
+        var handle: OpaquePointer?
+        try check(mdb_env_create(&handle), "mdb_env_create")
+        guard let env = handle else { throw .lmdb(operation: "mdb_env_create", code: ENOMEM) }
+        do throws(StoreError) {
+            try check(mdb_env_set_maxdbs(env, 40), "mdb_env_set_maxdbs")
+            try check(mdb_env_set_mapsize(env, mapBytes), "mdb_env_set_mapsize")
+            switch mdb_env_open(env, path, UInt32(MDB_NOTLS), 0o600) {
+            case 0: break
+            case MDB_VERSION_MISMATCH:
+                throw .newerFormat(path: path + "/data.mdb", found: "another version of LMDB's file")
+            case MDB_INVALID: throw .damaged(path: path + "/data.mdb", detail: "the file isn't LMDB's")
+            case let code: throw .lmdb(operation: "mdb_env_open \(path)", code: code)
+            }
+            // LMDB opens its main descriptor without O_CLOEXEC.
+            var fd: mdb_filehandle_t = -1
+            try check(mdb_env_get_fd(env, &fd), "mdb_env_get_fd")
+            guard fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 else {
+                throw .io(operation: "fcntl", path: path + "/data.mdb", code: errno)
+            }
+            return env
+        } catch {
+            mdb_env_close(env)
+            throw error
+        }
+    }
+
+    /// `nil` = there is no such database.
+    private static func open(_ name: String, _ transaction: OpaquePointer) throws(StoreError) -> MDB_dbi? {
         var dbi: MDB_dbi = 0
-        try LMDBEnvironment.check(mdb_dbi_open(transaction, name, UInt32(MDB_CREATE), &dbi), "mdb_dbi_open \(name)")
+        let code = mdb_dbi_open(transaction, name, 0, &dbi)
+        if code == MDB_NOTFOUND { return nil }
+        try check(code, "mdb_dbi_open \(name)")
         return dbi
+    }
+
+    /// Makes the tables that aren't there yet; a start that finds all writes nothing.
+    func createTables(_ specs: [TableSpec]) throws(StoreError) {
+        guard tables.contains(LMDBEnvironment.noTable) else { return }
+        let transaction = try begin(readOnly: false)
+        do throws(StoreError) {
+            for (index, spec) in specs.enumerated() where tables[index] == LMDBEnvironment.noTable {
+                try LMDBEnvironment.check(
+                    mdb_dbi_open(transaction, spec.name, UInt32(MDB_CREATE), &tables[index]), "mdb_dbi_open \(spec.name)")
+            }
+            try LMDBEnvironment.check(putTransactionID(transaction), "mdb_put txn")
+        } catch {
+            mdb_txn_abort(transaction)
+            throw error
+        }
+        try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
     }
 
     /// Every transaction of ours carries its own id: what a meta page points to must be the tree it was written with.
     func putTransactionID(_ transaction: OpaquePointer) -> Int32 {
-        withUnsafeBytes(of: UInt64(mdb_txn_id(transaction)).bigEndian) { value in
-            "txn".withMeta { LMDBEnvironment.put(transaction, meta, $0, value) }
+        LMDBEnvironment.putNumber(transaction, meta, "txn", UInt64(mdb_txn_id(transaction)))
+    }
+
+    private static func putNumber(
+        _ transaction: OpaquePointer, _ meta: MDB_dbi, _ key: String, _ number: some FixedWidthInteger
+    ) -> Int32 {
+        withUnsafeBytes(of: number.bigEndian) { value in key.withMeta { put(transaction, meta, $0, value) } }
+    }
+
+    private func number(_ key: String, bytes count: Int, _ transaction: OpaquePointer) throws(StoreError) -> UInt64? {
+        var found: Result<UInt64?, StoreError> = .success(nil)
+        key.withMeta { key in
+            do throws(StoreError) {
+                guard let bytes = try LMDBEnvironment.get(transaction, meta, key), bytes.count == count else { return }
+                found = .success(bytes.reduce(0) { $0 << 8 | UInt64($1) })
+            } catch { found = .failure(error) }
+        }
+        return try found.get()
+    }
+
+    private func checkFormat(_ transaction: OpaquePointer) throws(StoreError) {
+        guard let found = try number("format", bytes: 4, transaction) else {
+            throw .damaged(path: path, detail: "the database says no format")
+        }
+        guard found == UInt64(LMDBEnvironment.format) else {
+            throw .newerFormat(path: path, found: "database \(found)")
         }
     }
 
-    private func checkTransactionID(_ path: String) throws(StoreError) {
-        let transaction = try begin(readOnly: true)
-        defer { mdb_txn_abort(transaction) }
-        var found: UInt64?
-        var failure: StoreError?
-        "txn".withMeta { key in
-            do throws(StoreError) {
-                if let bytes = try LMDBEnvironment.get(transaction, meta, key), bytes.count == 8 { found = bytes.u64(0) }
-            } catch { failure = error }
-        }
-        if let failure { throw failure }
-        let id = UInt64(mdb_txn_id(transaction))
-        guard found == id else {
+    /// Our number must be that of LMDB's newest transaction: another program's makes it too small, and a stale tree under a new
+    /// meta page does too (LMDB 0.9 has no checksums).
+    private func checkTransactionID(_ transaction: OpaquePointer) throws(StoreError) {
+        var info = MDB_envinfo()
+        mdb_env_info(env, &info)
+        let newest = UInt64(info.me_last_txnid)
+        let ours = try number("txn", bytes: 8, transaction)
+        guard ours == newest, newest == UInt64(mdb_txn_id(transaction)) else {
             throw .damaged(
                 path: path,
-                detail: "LMDB's last transaction is \(id), and ours was \(found.map { "\($0)" } ?? "none"): another program "
-                    + "wrote to it, or pages were lost")
+                detail: "LMDB's newest transaction is \(newest), and otpd's was \(ours.map { "\($0)" } ?? "none"): another "
+                    + "program wrote to it, or pages were lost")
         }
     }
 
-    /// Not a deinit: the order matters, threads first.
-    func close() { mdb_env_close(env) }
+    /// Once, after the threads have ended and the read transaction is gone.
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        mdb_env_close(env)
+    }
+
+    /// A start that was refused closes it here.
+    deinit { close() }
 
     func begin(readOnly: Bool) throws(StoreError) -> OpaquePointer {
         var transaction: OpaquePointer?

@@ -4,9 +4,9 @@ import LibCrypto
 /// Reads the journal from LMDB's position on. It drops a torn tail, which was never acknowledged, and refuses whatever else isn't whole.
 struct Recovery {
     let folder: String
-    let segmentBytes: Int
     let uuid: (UInt64, UInt64)
     let keyring: Keyring
+    let epoch: UInt32
     var report = RecoveryReport()
     var position: Position
 
@@ -15,61 +15,79 @@ struct Recovery {
         _ apply: (UnsafeRawBufferPointer, JournalRecord.Header, Position) throws(StoreError) -> Void
     ) throws(StoreError) {
         let segments = try Journal.segments(in: folder)
-        guard segments.contains(position.segment) else {
-            throw .damaged(
-                path: Journal.path(folder, position.segment),
-                detail: "the journal ends before the position that the database has reached (sequence \(position.sequence))")
-        }
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: segmentBytes, alignment: 4096)
+        guard segments.contains(position.segment) else { throw endsEarly(Journal.path(folder, position.segment)) }
         let plain = UnsafeMutableRawBufferPointer.allocate(
             byteCount: JournalRecord.maxPayloadBytes + AEAD.tagBytes, alignment: 8)
-        defer {
-            buffer.deallocate()
-            plain.deallocate()
-        }
+        defer { plain.deallocate() }
         var segment = position.segment
-        var next = Int(position.next)
+        var next = 0
         var last: [UInt8]?
         while true {
-            let path = Journal.path(folder, segment)
-            let file = try FileDescriptor(path, O_RDONLY)
-            let count = try file.read(into: buffer, at: 0)
-            let bytes = UnsafeRawBufferPointer(buffer).slice(0, count)
-            if segment == position.segment { try checkLast(bytes, path) }
-            while let header = record(in: bytes, at: next, segment) {
-                let raw = bytes.slice(next, header.paddedBytes)
-                try apply(try open(raw, header, plain, path), header, position)
+            let file = try SegmentBytes(Journal.path(folder, segment))
+            if next == 0, segment == position.segment {
+                try checkPosition(file)
+                next = Int(position.next)
+            }
+            while let header = record(in: file.bytes, at: next, segment) {
+                let raw = file.bytes.slice(next, header.paddedBytes)
+                try apply(try open(raw, header, plain, file.path), header, position)
                 advance(header, raw, at: next)
                 next += header.paddedBytes
                 last = Array(raw)
             }
-            try refuseLaterRecords(bytes, from: next, segment, path)
+            try refuseNewer(file, at: next, segment)
+            try refuseLaterRecords(file, from: next, segment)
             guard segments.contains(segment + 1), try startsWithNext(segment + 1) else { break }
             segment += 1
             next = 0
         }
-        try refuseLaterSegments(segments.filter { $0 > segment })
+        for later in segments where later > segment {
+            try refuseLaterRecords(try SegmentBytes(Journal.path(folder, later)), from: 0, later)
+        }
         if let last { try rewrite(last) }
     }
 
-    /// The record that LMDB's position names must be there: else the journal was cut or is another one.
-    private func checkLast(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(StoreError) {
-        guard position.sequence > 0 else { return }
-        let offset = Int(position.offset)
-        var isThere = false
-        if offset + JournalRecord.headerBytes <= bytes.count {
-            let raw = bytes.slice(offset, bytes.count - offset)
-            if let header = JournalRecord.parse(raw) {
-                let end = JournalRecord.headerBytes + Int(header.payloadBytes) + AEAD.tagBytes
-                isThere =
-                    header.uuid == uuid && header.segment == position.segment && header.sequence == position.sequence
-                    && (raw.u64(end - 16), raw.u64(end - 8)) == position.tag
-            }
+    private func endsEarly(_ path: String) -> StoreError {
+        .damaged(
+            path: path,
+            detail: "the journal ends before the position that the database has reached (sequence \(position.sequence))")
+    }
+
+    /// The record that LMDB's position names must be there, and every field of the position must be that record's: else the journal
+    /// was cut or is another one, or the position was changed and would lead past records.
+    private func checkPosition(_ file: SegmentBytes) throws(StoreError) {
+        guard position.sequence > 0 else {
+            guard position == Position() else { throw endsEarly(file.path) }
+            return
         }
-        guard isThere else {
+        let offset = position.offset
+        guard offset <= UInt64(file.bytes.count - min(file.bytes.count, JournalRecord.headerBytes)) else {
+            throw endsEarly(file.path)
+        }
+        let raw = file.bytes.slice(Int(offset), file.bytes.count - Int(offset))
+        guard let header = JournalRecord.parse(raw) else {
+            try refuseNewer(file, at: Int(offset), position.segment)
+            throw endsEarly(file.path)
+        }
+        guard header.uuid == uuid, position == Position(header, raw, at: Int(offset)) else { throw endsEarly(file.path) }
+        try checkEpoch(header, file.path)
+    }
+
+    /// A record in a format of later times isn't a torn one: nothing of it may be dropped.
+    private func refuseNewer(_ file: SegmentBytes, at offset: Int, _ segment: UInt64) throws(StoreError) {
+        guard offset + JournalRecord.headerBytes <= file.bytes.count else { return }
+        let raw = file.bytes.slice(offset, JournalRecord.headerBytes)
+        guard raw.u32(0) == JournalRecord.magic, raw.u16(4) > JournalRecord.format,
+            (raw.u64(8), raw.u64(16)) == uuid, raw.u64(24) == segment
+        else { return }
+        throw .newerFormat(path: file.path, found: "journal record \(raw.u16(4))")
+    }
+
+    /// The epoch never falls: a record of a later one means that its file is an old copy.
+    private func checkEpoch(_ header: JournalRecord.Header, _ path: String) throws(StoreError) {
+        guard header.epoch <= epoch else {
             throw .damaged(
-                path: path,
-                detail: "the journal ends before the position that the database has reached (sequence \(position.sequence))")
+                path: path, detail: "record \(header.sequence) is of epoch \(header.epoch), but the file `epoch` says \(epoch)")
         }
     }
 
@@ -86,6 +104,7 @@ struct Recovery {
     private func open(
         _ raw: UnsafeRawBufferPointer, _ header: JournalRecord.Header, _ plain: UnsafeMutableRawBufferPointer, _ path: String
     ) throws(StoreError) -> UnsafeRawBufferPointer {
+        try checkEpoch(header, path)
         guard let key = keyring.key(header.dataKey) else {
             throw .damaged(path: path, detail: "record \(header.sequence) is sealed with data key \(header.dataKey), which is gone")
         }
@@ -108,63 +127,42 @@ struct Recovery {
     }
 
     private mutating func advance(_ header: JournalRecord.Header, _ raw: UnsafeRawBufferPointer, at offset: Int) {
-        let end = JournalRecord.headerBytes + Int(header.payloadBytes) + AEAD.tagBytes
-        position.sequence = header.sequence
-        position.segment = header.segment
-        position.offset = UInt64(offset)
-        position.next = UInt64(offset + header.paddedBytes)
-        position.tag = (raw.u64(end - 16), raw.u64(end - 8))
-        position.clock = header.clock
+        position = Position(header, raw, at: offset)
         report.replayed += 1
         report.lastClock = header.clock
     }
 
-    /// At most one record is ever unsynced, so good ones after a bad one mean damage, not a crash.
+    /// At most one record is ever unsynced, so a good one after a bad or missing one means damage, not a crash.
     private mutating func refuseLaterRecords(
-        _ bytes: UnsafeRawBufferPointer, from start: Int, _ segment: UInt64, _ path: String
+        _ file: SegmentBytes, from start: Int, _ segment: UInt64
     ) throws(StoreError) {
         var offset = start
-        while offset + JournalRecord.headerBytes <= bytes.count {
-            let rest = bytes.slice(offset, bytes.count - offset)
-            if rest.u32(0) == JournalRecord.magic, rest.u64(24) == segment, rest.u64(32) > position.sequence {
-                report.droppedTornTail = true
-                if let header = JournalRecord.parse(rest), header.uuid == uuid, header.segment == segment {
-                    throw .damaged(
-                        path: path,
-                        detail: "a bad record after sequence \(position.sequence) has a good one (\(header.sequence)) behind it")
-                }
-            }
+        while offset + JournalRecord.headerBytes <= file.bytes.count {
+            let rest = file.bytes.slice(offset, file.bytes.count - offset)
             offset += JournalRecord.alignment
+            guard rest.u32(0) == JournalRecord.magic, (rest.u64(8), rest.u64(16)) == uuid, rest.u64(24) == segment,
+                rest.u64(32) > position.sequence
+            else { continue }
+            try refuseNewer(file, at: offset - JournalRecord.alignment, segment)
+            if let header = JournalRecord.parse(rest) {
+                throw .damaged(
+                    path: file.path,
+                    detail: "a gap: after sequence \(position.sequence) a record is bad or missing, "
+                        + "and a good one (\(header.sequence)) stands behind it")
+            }
+            report.droppedTornTail = true
         }
     }
 
     private func startsWithNext(_ segment: UInt64) throws(StoreError) -> Bool {
-        let file = try FileDescriptor(Journal.path(folder, segment), O_RDONLY)
-        let head = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: JournalRecord.padded(JournalRecord.maxPayloadBytes), alignment: 512)
-        defer { head.deallocate() }
-        let count = try file.read(into: head, at: 0)
-        return record(in: UnsafeRawBufferPointer(head).slice(0, count), at: 0, segment) != nil
-    }
-
-    private func refuseLaterSegments(_ later: [UInt64]) throws(StoreError) {
-        for segment in later {
-            let path = Journal.path(folder, segment)
-            let file = try FileDescriptor(path, O_RDONLY)
-            let head = UnsafeMutableRawBufferPointer.allocate(
-                byteCount: JournalRecord.padded(JournalRecord.maxPayloadBytes), alignment: 512)
-            defer { head.deallocate() }
-            let count = try file.read(into: head, at: 0)
-            guard let header = JournalRecord.parse(UnsafeRawBufferPointer(head).slice(0, count)), header.uuid == uuid,
-                header.segment == segment
-            else { continue }
-            throw .damaged(
-                path: path, detail: "a gap: sequence \(position.sequence) is followed by \(header.sequence)")
-        }
+        let head = try SegmentBytes(
+            Journal.path(folder, segment), limit: JournalRecord.padded(JournalRecord.maxPayloadBytes))
+        try refuseNewer(head, at: 0, segment)
+        return record(in: head.bytes, at: 0, segment) != nil
     }
 
     /// After kill -9 the last record may live in the page cache alone: written again in place and synced before any reply.
-    private func rewrite(_ bytes: [UInt8]) throws(StoreError) {
+    private mutating func rewrite(_ bytes: [UInt8]) throws(StoreError) {
         let file = try FileDescriptor(Journal.path(folder, position.segment), O_RDWR)
         var result: StoreError?
         bytes.withUnsafeBytes { raw in
@@ -172,5 +170,27 @@ struct Recovery {
         }
         if let result { throw result }
         try file.syncData()
+        report.resyncedSequence = position.sequence
     }
+}
+
+/// A segment in memory, as long as the file is: a segment made under another setting is read to its end.
+private final class SegmentBytes {
+    let path: String
+    private let buffer: UnsafeMutableRawBufferPointer
+    let bytes: UnsafeRawBufferPointer
+
+    init(_ path: String, limit: Int = .max) throws(StoreError) {
+        self.path = path
+        let file = try FileDescriptor(path, O_RDONLY)
+        buffer = .allocate(byteCount: min(limit, try file.size), alignment: 4096)
+        do throws(StoreError) {
+            bytes = UnsafeRawBufferPointer(buffer).slice(0, try file.read(into: buffer, at: 0))
+        } catch {
+            buffer.deallocate()
+            throw error
+        }
+    }
+
+    deinit { buffer.deallocate() }
 }

@@ -44,9 +44,17 @@ extension Store {
     /// Takes the journal thread's report.
     public func finishCommit() throws(StoreError) {
         precondition(isSyncing, "no batch is being synced")
-        if let error = syncOutcome.withLock({ $0 }) {
+        let outcome = syncOutcome.withLock { box in
+            let value = box
+            box = nil
+            return value
+        }
+        switch outcome {
+        case .durable: break
+        case .failed(let error):
             failure = error
             throw error
+        case nil: preconditionFailure("a batch is durable when the journal thread says so, not earlier")
         }
         isSyncing = false
         syncedSequence = journal.position.sequence
@@ -105,6 +113,7 @@ extension Store {
             frozen = nil
             done.reset()
             standby = done
+            journal.spareIsReady = true
             statistics.checkpoints += 1
             statistics.freeBytes = free
             statistics.mapUsedBytes = mapUsed
@@ -122,6 +131,8 @@ extension Store {
     /// Folds everything into LMDB and waits for it: Drain and the end of the process.
     public func checkpointNow(now: UInt64) throws(StoreError) {
         precondition(payloadBytes == 0 && !isSyncing, "commit first")
+        // One that waits for room on the disk gets one more try.
+        if let frozen, !isCheckpointing { startCheckpointJob(frozen, frozenPosition, now: now) }
         try awaitCheckpoint(now: now)
         freeze(now: now)
         try awaitCheckpoint(now: now)

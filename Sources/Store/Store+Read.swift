@@ -12,12 +12,10 @@ extension Store {
         guard let sealed = try LMDBEnvironment.get(readTransaction, environment.tables[Int(table)], key) else {
             return .absent
         }
-        guard sealed.count >= Envelope.headerBytes else {
-            throw .damaged(path: "lmdb table \(table)", detail: "a value is shorter than its header")
-        }
+        // Authentic first, expired second: a flipped bit in the clear header must not make a record vanish.
+        let count = try opener.open(table: table, key: key, sealed: sealed, into: buffer)
         let end = Envelope.expiresAt(sealed)
         if end != 0, end <= now { return .absent }
-        let count = try opener.open(table: table, key: key, sealed: sealed, into: buffer)
         return ReadResult(length: count, sequence: 0, epoch: Envelope.epoch(sealed))
     }
 
@@ -69,9 +67,9 @@ extension Store {
                 continue
             }
             let sealed = UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
-            let end = sealed.count >= Envelope.headerBytes ? Envelope.expiresAt(sealed) : 0
+            let count = try opener.open(table: table, key: stored, sealed: sealed, into: plain)
+            let end = Envelope.expiresAt(sealed)
             if end == 0 || end > now {
-                let count = try opener.open(table: table, key: stored, sealed: sealed, into: plain)
                 if !body(stored, UnsafeRawBufferPointer(plain).slice(0, count), 0) { return }
             }
             code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)

@@ -15,7 +15,7 @@ public final class Store {
     let journal: Journal
     let opener: TableOpener
     private let lock: FileDescriptor
-    private let checkpointWorker = Worker(name: "otpd-checkpoint")
+    private let checkpointWorker: Worker
     private let journalWorker: Worker?
     let checkpointer: Checkpointer
 
@@ -45,7 +45,12 @@ public final class Store {
     var retryAtMs: UInt64 = 0
     public internal(set) var statistics = StoreStatistics()
 
-    let syncOutcome = Mutex<StoreError?>(nil)
+    /// What the journal thread reported and `finishCommit` hasn't taken yet.
+    enum SyncOutcome: Sendable {
+        case durable
+        case failed(StoreError)
+    }
+    let syncOutcome = Mutex<SyncOutcome?>(nil)
     let checkpointOutcome = Mutex<Checkpointer.Outcome?>(nil)
     var frozenPosition = Position()
 
@@ -62,31 +67,35 @@ public final class Store {
     /// Opens a data folder and recovers. When it returns, everything ever acknowledged is here.
     public init(opening options: StoreOptions, master: borrowing SecretBytes) throws(StoreError) {
         for (index, spec) in options.tables.enumerated() {
-            precondition(Int(spec.id) == index && (8...24).contains(spec.keyBytes), "table ids are 0, 1, 2, …")
+            precondition(Int(spec.id) == index && (8...Envelope.maxKeyBytes).contains(spec.keyBytes), "table ids are 0, 1, 2, …")
         }
+        precondition(
+            options.segmentBytes >= 4_096 && options.segmentBytes % JournalRecord.alignment == 0,
+            "a segment is whole blocks, and holds records")
         self.options = options
         let path = options.path
         let uuid = try DataFolder.readFormat(path)
+        try DataFolder.checkPrivate(path)
         lock = try DataFolder.lock(path)
         epoch = try DataFolder.readEpoch(path)
         keyring = try Keyring(opening: path + "/keyring", master: master)
         environment = try LMDBEnvironment(path: path + "/lmdb", mapBytes: options.mapBytes, tables: options.tables)
         let journalFolder = path + "/journal"
         checkpointer = Checkpointer(
-            environment: environment, specs: options.tables, key: keyring.newest, folder: path,
+            environment: environment, specs: options.tables, keyring: keyring, folder: path,
             journalFolder: journalFolder, segmentBytes: options.segmentBytes)
         active = Overlay(records: options.overlayRecords, bytes: options.overlayBytes)
         standby = Overlay(records: options.overlayRecords, bytes: options.overlayBytes)
 
         var position = try Store.position(environment)
-        if position.sequence == 0, try Journal.segments(in: journalFolder).isEmpty {
+        try Journal.prepare(journalFolder, segmentBytes: options.segmentBytes)
+        // Only a folder that was never open has no segment: anywhere else a missing journal is lost acknowledgements.
+        if environment.isNew, position == Position(), try Journal.segments(in: journalFolder).isEmpty {
             try Journal.preallocate(Journal.path(journalFolder, 1), bytes: options.segmentBytes)
         }
-        if !FileSystem.exists(Journal.spare(journalFolder)) {
-            try Journal.preallocate(Journal.spare(journalFolder), bytes: options.segmentBytes)
-        }
+        try environment.createTables(options.tables)
         var recovery = Recovery(
-            folder: journalFolder, segmentBytes: options.segmentBytes, uuid: uuid, keyring: keyring, position: position)
+            folder: journalFolder, uuid: uuid, keyring: keyring, epoch: epoch, position: position)
         recovery.report.lastClock = position.sequence > 0 ? position.clock : nil
         let replay = Replay(
             overlay: active, specs: options.tables, checkpointer: checkpointer, journalFolder: journalFolder)
@@ -103,13 +112,15 @@ public final class Store {
         case .inline: commitMode = .inline
         case .overlapped: commitMode = .overlapped
         }
-        journalWorker = commitMode == .overlapped ? Worker(name: "otpd-journal") : nil
         opener = TableOpener(keyring)
         syncedSequence = position.sequence
         readTransaction = try environment.begin(readOnly: true)
         snapshotSequence = try Store.position(environment, in: readTransaction).sequence
         statistics.freeBytes = FileSystem.freeBytes(at: path)
         statistics.mapUsedBytes = environment.usedBytes
+        // Last: a start that is refused leaves no thread behind.
+        checkpointWorker = Worker(name: "otpd-checkpoint")
+        journalWorker = commitMode == .overlapped ? Worker(name: "otpd-journal") : nil
     }
 
     /// LMDB's position, after its transaction id was checked.
@@ -135,6 +146,9 @@ public final class Store {
 
     // MARK: the open batch
 
+    /// With key, envelope and LMDB's own head it stays below the 2,038 bytes of a leaf's node: no overflow pages.
+    public static let maxValueBytes = 1_900
+
     /// The sequence that the open batch will have.
     public var nextSequence: UInt64 { journal.position.sequence + (isSyncing ? 0 : 1) }
     /// Whether nothing was written since the last commit.
@@ -144,7 +158,8 @@ public final class Store {
     public var canAccept: Bool {
         failure == nil && !isSyncing && active.hasRoom(records: 64, bytes: 64 << 10)
             && active.count + 64 <= admitted
-            && payloadBytes + (64 << 10) <= JournalRecord.maxPayloadBytes
+            && payloadBytes + (64 << 10) <= journal.payloadCapacity
+            && (journal.hasPlace || statistics.freeBytes >= UInt64(2 * options.segmentBytes))
             && statistics.mapUsedBytes < options.mapBytes / 4 * 3
     }
 
@@ -181,6 +196,7 @@ public final class Store {
     ) {
         precondition(!isSyncing, "a batch is being synced: the next one begins after it")
         precondition(key.count == options.tables[Int(table)].keyBytes, "a table's keys have one width")
+        precondition((value?.count ?? 0) <= Store.maxValueBytes, "a value stays in its LMDB leaf")
         let payload = journal.payload
         let length = value?.count ?? 0
         precondition(payloadBytes + 10 + key.count + length <= payload.count, "the batch is full: check canAccept first")
@@ -203,7 +219,7 @@ public final class Store {
         journalWorker.start {
             let failure = journal.value.outcome(ofWriting: total)
             journalWorker.finishJob()
-            box.store.syncOutcome.withLock { $0 = failure }
+            box.store.syncOutcome.withLock { $0 = failure.map(SyncOutcome.failed) ?? .durable }
             done?()
         }
     }

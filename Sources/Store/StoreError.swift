@@ -8,6 +8,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case locked(path: String)
     /// The folder isn't a data folder.
     case notADataFolder(path: String)
+    /// Others can reach into the folder.
+    case notPrivate(path: String, detail: String)
     /// `create` found something there.
     case alreadyExists(path: String)
     /// Written by a newer otpd.
@@ -34,6 +36,8 @@ extension StoreError: CustomStringConvertible {
             "\(path) is in use by another otpd. Stop that one first, or give this one a data folder of its own."
         case .notADataFolder(let path):
             "\(path) is not an otpd data folder. Make one with `otpd init`."
+        case .notPrivate(let path, let detail):
+            "\(path) \(detail). It must belong to otpd's user with mode 0700: use chown and chmod, or run otpd as its owner."
         case .alreadyExists(let path):
             "\(path) exists and is not empty. Choose another path, or remove it if you are sure."
         case .newerFormat(let path, let found):

@@ -5,6 +5,7 @@ import LibCrypto
 enum Envelope {
     static let schema: UInt8 = 1
     static let headerBytes = 31
+    static let maxKeyBytes = 24
     static let overheadBytes = headerBytes + AEAD.tagBytes
 
     static func dataKey(_ bytes: UnsafeRawBufferPointer) -> UInt32 { bytes.u32(1) }
@@ -64,7 +65,7 @@ final class TableSealer {
     }
 }
 
-/// Opens values; the loop owns it. Ciphers of older data keys are made when first met.
+/// Opens values. The loop owns one, the checkpointer another. Ciphers of older data keys are made when first met.
 final class TableOpener {
     private let keyring: Keyring
     private var ciphers: [UInt32: AEAD] = [:]
@@ -79,8 +80,14 @@ final class TableOpener {
         table: UInt8, key: UnsafeRawBufferPointer, sealed: UnsafeRawBufferPointer,
         into out: UnsafeMutableRawBufferPointer
     ) throws(StoreError) -> Int {
+        if let schema = sealed.first, schema > Envelope.schema {
+            throw .newerFormat(path: "lmdb table \(table)", found: "envelope \(schema)")
+        }
         guard sealed.count >= Envelope.overheadBytes, sealed[0] == Envelope.schema else {
             throw .damaged(path: "lmdb table \(table)", detail: "a value isn't of a known schema")
+        }
+        guard sealed.count - Envelope.overheadBytes <= out.count, key.count <= Envelope.maxKeyBytes else {
+            throw .damaged(path: "lmdb table \(table)", detail: "a key or a value is longer than otpd ever writes")
         }
         let id = Envelope.dataKey(sealed)
         let cipher: AEAD

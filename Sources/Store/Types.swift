@@ -107,6 +107,8 @@ public struct RecoveryReport: Sendable {
     public var replayed = 0
     /// Whether a torn, never acknowledged record was dropped.
     public var droppedTornTail = false
+    /// The last record, which was written again in place and synced; 0 = nothing was replayed.
+    public var resyncedSequence: UInt64 = 0
     /// The last record's times; `nil` for a new folder.
     public var lastClock: StoreClock?
 }
