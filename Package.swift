@@ -69,6 +69,15 @@ let package = Package(
             name: "otp-bench", dependencies: ["Wire", "CLinuxShim", arguments], path: "clients/bench",
             swiftSettings: settings),
 
+        // What proves the promises: a disk that loses what isn't synced, and the whole server on it. Never part of a release.
+        .target(name: "CFaultDisk", path: "Tests/FaultDisk"),
+        .executableTarget(
+            name: "otp-sim",
+            dependencies: [
+                "AuthServer", "Engine", "Store", "Wire", "SMSText", "LibCrypto", "CFaultDisk", "CLinuxShim", "COpenSSL", arguments,
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ] + nio, path: "Tests/Sim", swiftSettings: settings),
+
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: settings),
         .testTarget(name: "LibCryptoTests", dependencies: ["LibCrypto"], swiftSettings: settings),
         .testTarget(name: "SMSTextTests", dependencies: ["SMSText"], swiftSettings: settings),
