@@ -82,6 +82,7 @@ let package = Package(
         .testTarget(name: "LibCryptoTests", dependencies: ["LibCrypto"], swiftSettings: settings),
         .testTarget(name: "SMSTextTests", dependencies: ["SMSText"], swiftSettings: settings),
         .testTarget(name: "EngineTests", dependencies: ["Engine", "Wire", "LibCrypto"], swiftSettings: settings),
+        .testTarget(name: "FaultDiskTests", dependencies: ["CFaultDisk", "CLMDB"], swiftSettings: settings),
         .testTarget(name: "StoreTests", dependencies: ["Store", "LibCrypto", "CLinuxShim", "CLMDB"], swiftSettings: settings),
         .testTarget(
             name: "AuthServerTests", dependencies: ["AuthServer", "Wire", "Engine", "Store", "LibCrypto"] + nio,
