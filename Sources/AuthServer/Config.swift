@@ -42,16 +42,16 @@ public enum Config {
         var texts = MessageTexts()
         var tenants: [TenantPolicy] = []
         for reader in try root.tables("tenant") { tenants.append(try tenant(reader, &texts)) }
-        guard !tenants.isEmpty else { throw root.fail("tenant", "is missing; add a `[[tenant]]`") }
+        guard !tenants.isEmpty else { throw root.missing("tenant", "add a `[[tenant]]`") }
         try unique(tenants.map { Int($0.number) }, root, "tenant", "number")
         var listeners: [ListenerRule] = []
         for reader in try root.tables("listener") { listeners.append(try listener(reader, tenants)) }
-        guard !listeners.isEmpty else { throw root.fail("listener", "is missing; add a `[[listener]]`") }
+        guard !listeners.isEmpty else { throw root.missing("listener", "add a `[[listener]]`") }
         try unique(listeners.map(\.path), root, "listener", "path")
         let peerReaders = try root.tables("peer")
         var peers: [PeerRule] = []
         for reader in peerReaders { peers.append(try peer(reader, tenants)) }
-        guard !peers.isEmpty else { throw root.fail("peer", "is missing; add a `[[peer]]` for the web tier's user") }
+        guard !peers.isEmpty else { throw root.missing("peer", "add a `[[peer]]` for the web tier's user") }
         try unambiguous(listeners, peers, peerReaders)
         try root.finish()
         do {
@@ -199,13 +199,13 @@ public enum Config {
             guard let entry = getpwnam(user) else { throw r.fail("user", "there is no user `\(user)` on this machine") }
             uid = entry.pointee.pw_uid
         }
-        guard let uid else { throw r.fail("uid", "is missing; add `uid = 33` or `user = \"www-data\"`") }
+        guard let uid else { throw r.missing("uid", "add `uid = 33` or `user = \"www-data\"`") }
         guard uid != Authority.overflowUID else { throw r.fail("uid", "65534 names nobody: it is what the kernel shows for users of other namespaces") }
         let number = UInt32(try r.requiredInteger("tenant", 1...Int(Int32.max)))
         guard tenants.contains(where: { $0.number == number }) else {
             throw r.fail("tenant", "there is no `[[tenant]]` with number \(number)")
         }
-        guard let roles = try roles(r) else { throw r.fail("roles", "is missing; add `roles = [\"verify\", \"redeem\"]`") }
+        guard let roles = try roles(r) else { throw r.missing("roles", "add `roles = [\"verify\", \"redeem\"]`") }
         try r.finish()
         return PeerRule(uid: uid, tenant: number, roles: roles)
     }

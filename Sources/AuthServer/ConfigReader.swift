@@ -39,8 +39,16 @@ final class ConfigReader {
     }
 
     func required(_ key: String) throws(ConfigError) -> String {
-        guard let text = try string(key) else { throw fail(key, "is missing; add `\(key) = \"…\"`") }
+        guard let text = try string(key) else { throw missing(key, "add `\(key) = \"…\"`") }
         return text
+    }
+
+    /// A missing key; or the mistyped one that stands for it.
+    func missing(_ key: String, _ advice: String) -> ConfigError {
+        for word in table.keys.sorted() where !asked.contains(word) && ConfigReader.isNear(word, key) {
+            return fail(word, "unknown key; did you mean `\(key)`?")
+        }
+        return fail(key, "is missing; \(advice)")
     }
 
     func integer(_ key: String, _ range: ClosedRange<Int>) throws(ConfigError) -> Int? {
@@ -53,7 +61,7 @@ final class ConfigReader {
 
     func requiredInteger(_ key: String, _ range: ClosedRange<Int>) throws(ConfigError) -> Int {
         guard let number = try integer(key, range) else {
-            throw fail(key, "is missing; add a number from \(range.lowerBound) to \(range.upperBound)")
+            throw missing(key, "add a number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
     }
@@ -127,8 +135,12 @@ final class ConfigReader {
     /// The nearest name, or all of them.
     static func suggestion(_ word: String, _ names: [String]) -> String {
         let nearest = names.min { distance(word, $0) < distance(word, $1) }
-        if let nearest, distance(word, nearest) <= max(2, word.count / 3) { return "did you mean `\(nearest)`?" }
+        if let nearest, isNear(word, nearest) { return "did you mean `\(nearest)`?" }
         return "known are: \(names.joined(separator: ", "))"
+    }
+
+    private static func isNear(_ word: String, _ name: String) -> Bool {
+        distance(word, name) <= max(2, word.count / 3)
     }
 
     /// Levenshtein's.

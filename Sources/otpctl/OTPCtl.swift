@@ -84,8 +84,11 @@ struct Common: ParsableArguments {
             if refusal.status == .wrongCode { return ExitCode(5) }
             if refusal.status == .unknown { return ExitCode(7) }
             return ExitCode(refusal.status?.isRetryable == true ? 4 : 3)
+        case .invalidRequest(let why):
+            complain(why)
+            return ExitCode(2)
         case .notConnected(let why):
-            complain("otpd can't be reached at \(path) (\(why)). Start it with `otpd --dev`, or name its socket with --socket.")
+            complain("otpd can't be reached (\(why)). Start it with `otpd --dev`, or name its socket with --socket.")
             return ExitCode(6)
         case .unknownOutcome(let why):
             complain("the outcome is unknown (\(why)). Repeat the command with the same --request-id to learn it.")

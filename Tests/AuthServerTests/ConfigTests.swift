@@ -74,7 +74,7 @@ import Wire
     }
 
     static let mistakes = [
-        Mistake("issuer =", "isuer =", "otpd.toml:1: issuer:", "is missing"),
+        Mistake("issuer =", "isuer =", "otpd.toml:3: isuer:", "did you mean `issuer`?"),
         Mistake("issuer = \"shop.example\"", "issuer = 7", "otpd.toml:3: issuer:", "a string in quotes"),
         Mistake("shop.example", "dev", "otpd.toml:3: issuer:", "kept for development"),
         Mistake(

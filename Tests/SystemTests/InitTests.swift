@@ -62,7 +62,7 @@ import Testing
 
         let long = "/" + String(repeating: "s", count: 107)
         let broken = [
-            (text.replacingOccurrences(of: "issuer =", with: "isuer ="), ":1: issuer: is missing"),
+            (text.replacingOccurrences(of: "issuer =", with: "isuer ="), ":3: isuer: unknown key; did you mean `issuer`?"),
             (text + "\nroless = []", ": peer[0].roless: unknown key; did you mean `roles`?"),
             (
                 text.replacingOccurrences(of: "number = 1", with: "number = \"one\""),

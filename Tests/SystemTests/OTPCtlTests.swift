@@ -103,7 +103,7 @@ import Wire
             let outcome = try Program.otpctl.run(
                 arguments + ["--socket", folder.path + "/none", "--timeout", "0.3"], in: folder)
             #expect(outcome.code == 6, "\(outcome)")
-            #expect(outcome.err.contains("can't be reached at \(folder.path)/none"), "\(outcome)")
+            #expect(outcome.err.contains("can't be reached (\(folder.path)/none"), "\(outcome)")
         }
     }
 

@@ -1,3 +1,4 @@
+import Glibc
 public import NIOCore
 public import NIOPosix
 public import Wire
@@ -135,6 +136,10 @@ public actor AuthClient {
             fresh = try await ClientConnection.connect(
                 path: path, group: group, timeout: timeout, onPush: { [flows] in flows.yield($0) },
                 onEnd: { [weak self] in Task { await self?.connectionEnded() } })
+        } catch let error as IOError {
+            throw ClientError.notConnected("\(path): \(String(cString: strerror(error.errnoCode)))")
+        } catch SocketAddressError.unixDomainSocketPathTooLong {
+            throw ClientError.notConnected("\(path): the path has \(path.utf8.count) bytes; the kernel allows 107")
         } catch { throw ClientError.notConnected("\(path): \(error)") }
         do {
             try await open(fresh, until: end)

@@ -59,7 +59,7 @@ struct CallAttempts {
                 return error
             }
         case .unknownOutcome: return error
-        case .notConnected, .goodbye, .protocolViolation, .closed:
+        case .invalidRequest, .notConnected, .goodbye, .protocolViolation, .closed:
             return mayHaveActed ? .unknownOutcome("\(error), after a try of unknown outcome") : error
         }
     }
@@ -68,7 +68,7 @@ struct CallAttempts {
         switch error {
         case .unknownOutcome: true
         case .refused(let refusal): refusal.status == .unknown
-        case .notConnected, .goodbye, .protocolViolation, .closed: false
+        case .invalidRequest, .notConnected, .goodbye, .protocolViolation, .closed: false
         }
     }
 
@@ -84,7 +84,7 @@ struct CallAttempts {
                 .notPermitted, .inputOverflow, .outputOverflow, .none:
                 false
             }
-        case .refused, .unknownOutcome, .protocolViolation, .closed: false
+        case .refused, .invalidRequest, .unknownOutcome, .protocolViolation, .closed: false
         }
     }
 

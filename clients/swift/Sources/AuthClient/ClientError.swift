@@ -2,11 +2,13 @@ public import Wire
 
 /// Why a call has no result.
 ///
-/// `refused` and `notConnected` are certain: the request did nothing. After any other the request may or may
+/// `refused`, `invalidRequest` and `notConnected` are certain: the request did nothing. After any other the request may or may
 /// not have acted, and only the same request id is safe to send again.
 public enum ClientError: Error, Equatable, Sendable {
     /// The server said no, and nothing more will come of this request.
     case refused(Refusal)
+    /// A field is longer than the protocol can say: nothing was sent.
+    case invalidRequest(String)
     /// Connection lost or deadline passed, retries used up: the request may or may not have acted.
     case unknownOutcome(String)
     /// No connection, or no room on it, before the deadline: nothing was sent.
@@ -25,6 +27,7 @@ extension ClientError: CustomStringConvertible {
         switch self {
         case .refused(let refusal):
             "refused: \(refusal.status.map { String(describing: $0) } ?? "status \(refusal.statusCode)")"
+        case .invalidRequest(let why): "invalid request: \(why)"
         case .unknownOutcome(let why): "outcome unknown: \(why)"
         case .notConnected(let why): "not connected: \(why)"
         case .goodbye(let reason, let text):

@@ -58,7 +58,7 @@ struct ClientStateMachine {
         }
         switch ClientStateMachine.encode(message, correlation: correlation) {
         case .failure(let error):
-            return [.fail(correlation, .protocolViolation("the request can't be encoded: \(error)"))]
+            return [.fail(correlation, .invalidRequest(FieldChecker.mistake(in: message) ?? "\(error)"))]
         case .success(let bytes):
             guard inFlight.count >= maxInFlight else {
                 inFlight[correlation] = M.opcode
@@ -222,7 +222,7 @@ struct ClientStateMachine {
     /// What the end of a connection means for a request that was sent.
     private static func failure(of opcode: Opcode?, _ why: ClientError) -> ClientError {
         switch why {
-        case .protocolViolation, .closed, .refused, .notConnected: return why
+        case .protocolViolation, .invalidRequest, .closed, .refused, .notConnected: return why
         case .unknownOutcome(let text): return opcode == .hello ? .notConnected(text) : why
         case .goodbye(let reason, _):
             if opcode == .hello { return why }

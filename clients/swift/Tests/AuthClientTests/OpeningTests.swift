@@ -121,6 +121,6 @@ import Wire
             Issue.record("\(String(describing: error))")
             return
         }
-        #expect(why.contains("xxx"))
+        #expect(why.contains("xxx") && why.contains("121 bytes"))
     }
 }

@@ -69,7 +69,7 @@ enum Snippets {
             // The code may or may not have been spent. The same request with the same id finds out; anything
             // else starts again.
             "We couldn't check that. Please try again in a moment."
-        case .notConnected, .goodbye, .protocolViolation, .closed:
+        case .invalidRequest, .notConnected, .goodbye, .protocolViolation, .closed:
             "Something went wrong on our side."
         }
     }
