@@ -71,10 +71,11 @@ let package = Package(
 
         // What proves the promises: a disk that loses what isn't synced, and the whole server on it. Never part of a release.
         .target(name: "CFaultDisk", path: "Tests/FaultDisk"),
+        .target(name: "CSimMachine", path: "Tests/SimMachine"),
         .executableTarget(
             name: "otp-sim",
             dependencies: [
-                "AuthServer", "Engine", "Store", "Wire", "SMSText", "LibCrypto", "CFaultDisk", "CLinuxShim", "COpenSSL", arguments,
+                "AuthServer", "Engine", "Store", "Wire", "SMSText", "LibCrypto", "CFaultDisk", "CSimMachine", "CLinuxShim", "COpenSSL", arguments,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ] + nio, path: "Tests/Sim", swiftSettings: settings),
 

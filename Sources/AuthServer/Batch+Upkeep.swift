@@ -1,32 +1,37 @@
 import Engine
 import NIOCore
 import Store
-import Wire
+package import Wire
 
 /// What goes on around the turns: who is connected, what waits for room, the clock's tick, the server's own events.
 extension Batch {
     func add(_ connection: Connection) -> Bool {
         guard connections.count < settings.maxConnections, !isDraining else { return false }
-        connections[ObjectIdentifier(connection)] = connection
+        connection.place = connections.count
+        connections.append(connection)
         return true
     }
 
     func remove(_ connection: Connection) {
-        connections[ObjectIdentifier(connection)] = nil
+        if connections.indices.contains(connection.place), connections[connection.place] === connection {
+            connections.swapAt(connection.place, connections.count - 1)
+            connections[connection.place].place = connection.place
+            connections.removeLast()
+        }
         couriers.remove(connection)
     }
 
     /// Every `Bounds.tickMs`: leases that are due, checkpoints by time.
-    func tick() {
+    package func tick() {
         guard !isStopped else { return }
         let now = clock.now().engineMs
-        do { try store.maintain(now: now) } catch { endProcess("storage", "\(error)") }
+        do { try store.maintain(now: now) } catch { return endProcess("storage", "\(error)") }
         if couriers.hasWork(now: now) { schedule() }
     }
 
     /// Frames that were left undecided are looked at again.
     func enqueueWaiting() {
-        for connection in connections.values where connection.input.readableBytes > 0 { enqueue(connection) }
+        for connection in connections where connection.input.readableBytes > 0 { enqueue(connection) }
     }
 
     /// A full batch: the next turn takes the request. A full overlay: admission slows to the checkpoint's speed, for a while.
@@ -52,10 +57,10 @@ extension Batch {
     }
 
     /// Nothing waits: no turn, no sync, no held reply.
-    var isIdle: Bool { queue.isEmpty && !turnIsScheduled && !store.isCommitting && holding.isEmpty }
+    package var isIdle: Bool { queue.isEmpty && !turnIsScheduled && !store.isCommitting && holding.isEmpty }
 
     /// Events of the server itself, in a commit of their own.
-    func note(_ kinds: [EventPush.Kind]) {
+    package func note(_ kinds: [EventPush.Kind]) {
         guard !store.isCommitting else { return }
         let stamp = clock.now()
         let context = context(stamp)

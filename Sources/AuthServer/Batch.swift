@@ -3,31 +3,32 @@ import Engine
 import LibCrypto
 import NIOCore
 import SMSText
-import Store
+package import Store
 import Wire
 
 /// The way of a request, on one page.
 ///
 /// Everything that one turn of the event loop delivered is decided with one `now` and one block of entropy, becomes one journal record, is
 /// synced once, and only then answered (P2). All of it runs on the one event loop; nothing here waits, but for the inline sync.
-final class Batch {
+package final class Batch {
     let engine: Engine
-    let store: Store
-    let clock: EngineClock
+    package let store: Store
+    package let clock: EngineClock
     let settings: ServerSettings
-    let couriers: CourierDesk
+    package let couriers: CourierDesk
     let events: EventFeed
     var counters = Counters()
     var isDraining = false
     /// The store is closed: the loop's last timers find nothing to do.
-    var isStopped = false
-    var onDrain: () -> Void = {}
+    package var isStopped = false
+    package var onDrain: () -> Void = {}
 
     let loop: any EventLoop
     private(set) var queue: [Connection] = []
     /// Connections whose replies wait for the sync.
     var holding: [Connection] = []
-    var connections: [ObjectIdentifier: Connection] = [:]
+    /// In an order that depends on arrivals and departures alone; each knows its place.
+    var connections: [Connection] = []
     private(set) var turnIsScheduled = false
     /// Engine milliseconds since when writes wait for a checkpoint to make room; 0 = they don't.
     var stalledSince: UInt64 = 0
@@ -91,7 +92,7 @@ final class Batch {
             counters.batches += 1
             do {
                 if try store.commit(clock: stamp) == .synced { finished(context) }
-            } catch { endProcess("journal", "\(error)") }
+            } catch { return endProcess("journal", "\(error)") }
         }
         // 6. Replies leave.
         for connection in working { connection.flush() }
@@ -110,9 +111,9 @@ final class Batch {
     }
 
     /// The journal thread reports an overlapped sync.
-    func syncEnded() {
+    package func syncEnded() {
         guard !isStopped else { return }
-        do { try store.finishCommit() } catch { endProcess("journal", "\(error)") }
+        do { try store.finishCommit() } catch { return endProcess("journal", "\(error)") }
         finished(context(clock.now()))
         // Writes that waited for the sync.
         enqueueWaiting()

@@ -1,10 +1,10 @@
-import NIOCore
+package import NIOCore
 import Wire
 
 /// One peer: its bytes in, its bytes out, and what it may do. It decides nothing: `Batch` does, once a turn.
-final class Connection: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
+package final class Connection: ChannelInboundHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
 
     let batch: Batch
     let listener: ListenerRule
@@ -28,8 +28,10 @@ final class Connection: ChannelInboundHandler {
     private(set) var isClosing = false
     /// Waits in the batch's list for its turn.
     var isQueued = false
+    /// Its index among the batch's connections.
+    var place = -1
 
-    init(batch: Batch, listener: ListenerRule, uid: UInt32) {
+    package init(batch: Batch, listener: ListenerRule, uid: UInt32) {
         self.batch = batch
         self.listener = listener
         self.uid = uid
@@ -37,9 +39,9 @@ final class Connection: ChannelInboundHandler {
 
     // MARK: NIO's calls
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    package func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
-    func channelActive(context: ChannelHandlerContext) {
+    package func channelActive(context: ChannelHandlerContext) {
         guard batch.add(self) else {
             return close(Goodbye(.tooManyConnections, "too many connections; close some, or raise max_connections"))
         }
@@ -50,7 +52,7 @@ final class Connection: ChannelInboundHandler {
     }
 
     /// Only appends: the turn's commit task decides.
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isClosing else { return }
         var bytes = unwrapInboundIn(data)
         input.writeBuffer(&bytes)
@@ -60,18 +62,18 @@ final class Connection: ChannelInboundHandler {
         batch.enqueue(self)
     }
 
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable { batch.enqueue(self) }
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    package func channelInactive(context: ChannelHandlerContext) {
         isClosing = true
         deadline?.cancel()
         batch.remove(self)
         self.context = nil
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         isClosing = true
         context.close(promise: nil)
     }

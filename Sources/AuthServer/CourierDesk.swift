@@ -4,7 +4,7 @@ import Store
 import Wire
 
 /// Which messages are due, and which couriers take more. The queue is derived: the outbox in the store is the truth.
-final class CourierDesk {
+package final class CourierDesk {
     private let texts: MessageTexts
     /// A binary heap by due time.
     private var due: [MessageKey] = []
@@ -15,7 +15,7 @@ final class CourierDesk {
 
     /// Room for more messages.
     var canAccept: Bool { due.count < Bounds.maxDueMessages }
-    var waiting: Int { due.count }
+    package var waiting: Int { due.count }
 
     /// At start: what was queued or leased when the server stopped.
     func load(from store: Store, now: UInt64) throws {

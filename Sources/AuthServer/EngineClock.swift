@@ -1,15 +1,22 @@
 import CLinuxShim
 import Glibc
-import Store
+package import Store
 
 /// The kernel's clocks, as data.
-struct ClockSource {
+package struct ClockSource {
     /// Of this boot of the machine; zero when the kernel doesn't tell.
-    var bootID: (UInt64, UInt64)
+    package var bootID: (UInt64, UInt64)
     /// CLOCK_BOOTTIME, milliseconds.
-    var boottimeMs: () -> UInt64
+    package var boottimeMs: () -> UInt64
     /// The wall clock, Unix milliseconds.
-    var wallMs: () -> UInt64
+    package var wallMs: () -> UInt64
+
+    /// All three.
+    package init(bootID: (UInt64, UInt64), boottimeMs: @escaping () -> UInt64, wallMs: @escaping () -> UInt64) {
+        self.bootID = bootID
+        self.boottimeMs = boottimeMs
+        self.wallMs = wallMs
+    }
 
     /// The real ones.
     static var system: ClockSource {
@@ -32,12 +39,12 @@ struct ClockSource {
 }
 
 /// Engine time: milliseconds that never go back, over restarts and reboots, whatever the wall clock does. `DESIGN` §5, Time.
-final class EngineClock {
+package final class EngineClock {
     /// Why a start was refused.
-    enum Failure: Error, CustomStringConvertible {
+    package enum Failure: Error, CustomStringConvertible {
         case wallClockAhead(days: UInt64)
 
-        var description: String {
+        package var description: String {
             switch self {
             case .wallClockAhead(let days):
                 "The wall clock is \(days) days ahead of the last journal record. If it is right, start once with --accept-clock."
@@ -46,7 +53,7 @@ final class EngineClock {
     }
 
     /// The wall was behind at start: challenges before this engine time are void.
-    let voidBefore: UInt64
+    package let voidBefore: UInt64
     private let source: ClockSource
     private var engineMs: UInt64
     private var boottimeMs: UInt64
@@ -81,7 +88,7 @@ final class EngineClock {
     }
 
     /// Now; each call is at or after the one before.
-    func now() -> StoreClock {
+    package func now() -> StoreClock {
         let boottime = source.boottimeMs()
         let wall = source.wallMs()
         let passed = boottime > boottimeMs ? boottime - boottimeMs : 0

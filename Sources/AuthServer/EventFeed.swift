@@ -73,10 +73,10 @@ final class EventFeed {
     }
 
     /// The batch's events, now durable, to everybody who keeps up.
-    func push(_ events: [EventPush], to connections: [ObjectIdentifier: Connection], _ store: Store, now: UInt64) {
+    func push(_ events: [EventPush], to connections: [Connection], _ store: Store, now: UInt64) {
         guard let last = events.last else { return }
         head = last.cursor
-        for connection in connections.values {
+        for connection in connections {
             guard var subscription = connection.subscription, !connection.isClosing else { continue }
             if !subscription.isBehind {
                 for event in events where event.tenant == subscription.tenant || event.tenant == 0 {

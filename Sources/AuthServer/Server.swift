@@ -52,23 +52,14 @@ public final class Server {
     func start(onDrain: @escaping @Sendable () -> Void) throws {
         let started = linux_monotonic_nanos()
         let master = try MasterKey.load(settings.masterKeyPath)
-        var options = StoreOptions(path: settings.dataPath, tables: StoreState.tables)
-        options.commit = settings.commit
-        options.segmentBytes = settings.segmentBytes
-        options.overlayBytes = settings.overlayBytes
-        options.overlayRecords = settings.overlayRecords
-        let store = try Store(opening: options, master: master)
-        let clock = try EngineClock(
-            last: store.recovery.lastClock, acceptClock: settings.acceptClock, source: settings.clockSource())
-        let engine = Engine(tenants: settings.tenants, keys: EngineKeys(master: master))
+        let core = try ServerCore(settings, master: master)
+        let store = core.store
         let loop = group.next()
-        let box = Handoff(value: (store, clock, engine, settings))
+        let box = Handoff(value: core)
         let batch = try loop.submit { () -> Handoff<Batch> in
-            let (store, clock, engine, settings) = box.value
-            let batch = try Batch(engine: engine, store: store, clock: clock, settings: settings, loop: loop)
-            Server.wire(batch, store, loop)
+            let batch = try box.value.makeBatch(on: loop)
+            Server.tick(batch, loop)
             batch.onDrain = onDrain
-            batch.note(clock.voidBefore > 0 ? [.clockStepped, .serverStarted] : [.serverStarted])
             return Handoff(value: batch)
         }.wait().value
         served = (batch, store)
@@ -89,11 +80,8 @@ public final class Server {
             ])
     }
 
-    /// The store's threads and the loop's timer wake the batch.
-    private static func wire(_ batch: Batch, _ store: Store, _ loop: any EventLoop) {
+    private static func tick(_ batch: Batch, _ loop: any EventLoop) {
         let bound = NIOLoopBound(batch, eventLoop: loop)
-        store.onSynced = { loop.execute { bound.value.syncEnded() } }
-        store.onCheckpointDone = { loop.execute { bound.value.tick() } }
         loop.scheduleRepeatedTask(
             initialDelay: .milliseconds(Bounds.tickMs), delay: .milliseconds(Bounds.tickMs)
         ) { _ in bound.value.tick() }
@@ -144,11 +132,11 @@ struct Handoff<Value>: @unchecked Sendable {  // the loop's queue orders the han
 
 extension Batch {
     /// The last commit and the last frame of every connection.
-    func sayGoodbye() {
+    package func sayGoodbye() {
         note([.serverDraining])
         isDraining = true
         onDrain = {}
-        for connection in Array(connections.values) {
+        for connection in connections {
             connection.close(Goodbye(.shuttingDown, "the server is stopping; connect again"))
         }
     }

@@ -21,13 +21,17 @@ public struct ServerSettings: Sendable {
     /// Accept a wall clock that is far ahead, once.
     public var acceptClock = false
     /// Milliseconds until Hello must have come.
-    var helloMillis = Bounds.helloSeconds * 1_000
+    package var helloMillis = Bounds.helloSeconds * 1_000
     /// Bytes of a journal segment; bytes and records of an overlay. Small ones are for tests.
-    var segmentBytes = 32 << 20
-    var overlayBytes = 48 << 20
-    var overlayRecords = 131_072
+    package var segmentBytes = 32 << 20
+    package var overlayBytes = 48 << 20
+    package var overlayRecords = 131_072
+    /// LMDB's address space.
+    package var mapBytes = 64 << 30
+    /// The store's jobs run when the simulation says so, on its one thread.
+    package var runsJobsByHand = false
     /// Where the clocks come from.
-    var clockSource: @Sendable () -> ClockSource = { .system }
+    package var clockSource: @Sendable () -> ClockSource = { .system }
     /// Name and version, as Hello tells it.
     public let version = "otpd 0.1"
 

@@ -1,9 +1,9 @@
-import Engine
+package import Engine
 import Glibc
-import Store
+package import Store
 
 /// The rules' view of the store in one batch. Notes the highest sequence that was read, so that a lookup's reply can wait for it.
-struct StoreState: State {
+package struct StoreState: State {
     let store: Store
     let now: UInt64
     /// The highest journal sequence read (deletions included) since `beginRequest`.
@@ -16,7 +16,7 @@ struct StoreState: State {
 
     mutating func beginRequest() { highestRead = 0 }
 
-    mutating func read(_ table: Table, _ key: RecordKey, into record: inout RecordBuffer) -> Bool {
+    package mutating func read(_ table: Table, _ key: RecordKey, into record: inout RecordBuffer) -> Bool {
         var result: ReadResult?
         let isThere = record.fill { buffer in
             key.withBytes { bytes in
@@ -26,6 +26,7 @@ struct StoreState: State {
                     return read.length
                 } catch {
                     endProcess("storage", "\(error)")
+                    return -1
                 }
             }
         }
@@ -34,7 +35,7 @@ struct StoreState: State {
         return isThere
     }
 
-    mutating func put(_ table: Table, _ key: RecordKey, _ record: RecordBuffer, expiresAt: UInt64) {
+    package mutating func put(_ table: Table, _ key: RecordKey, _ record: RecordBuffer, expiresAt: UInt64) {
         key.withBytes { key in
             record.withBytes { value in
                 store.put(table: table.rawValue, key: key, value: value, expiresAt: expiresAt)
@@ -42,12 +43,12 @@ struct StoreState: State {
         }
     }
 
-    mutating func delete(_ table: Table, _ key: RecordKey) {
+    package mutating func delete(_ table: Table, _ key: RecordKey) {
         key.withBytes { store.delete(table: table.rawValue, key: $0) }
     }
 
     /// The store's tables, as the rules number them.
-    static var tables: [TableSpec] {
+    package static var tables: [TableSpec] {
         Table.allCases.map { table in
             let order: TableSpec.Order =
                 switch table {
@@ -63,8 +64,14 @@ struct StoreState: State {
 
 /// Fail closed (P6): says why on standard error and ends at once; held replies are *unknown* to their askers. Nothing is guessed, nothing
 /// is cleaned up: the next start recovers.
-func endProcess(_ what: String, _ why: String) -> Never {
+///
+/// It returns in the simulation alone, where the process is then taken for dead and whatever it would still send or write is dropped.
+func endProcess(_ what: String, _ why: String) {
     let line = "otpd: \(what) failure, stopping at once: \(why)\n"
+    if let simulatedEnd { return simulatedEnd(line) }
     _ = line.utf8.withContiguousStorageIfAvailable { write(2, $0.baseAddress, $0.count) }
     _exit(70)
 }
+
+/// Takes the place of the process's end in the simulation, which is one thread; `nil` in every server.
+nonisolated(unsafe) package var simulatedEnd: ((String) -> Void)?

@@ -5,7 +5,7 @@ import Synchronization
 
 /// Folds a frozen overlay into LMDB, in key order, and removes what has expired. Runs on its own thread; between jobs nothing of it is
 /// touched by anyone.
-final class Checkpointer {
+package final class Checkpointer {
     enum Outcome: Sendable {
         case done(free: UInt64, mapUsed: Int)
         /// The disk or the map is full and nothing was lost: try again later.
@@ -14,7 +14,7 @@ final class Checkpointer {
     }
 
     /// Where a checkpoint can be cut off.
-    enum Step: Sendable {
+    package enum Step: Sendable, CaseIterable {
         /// One of several transactions is committed, and more keys follow.
         case keysCommitted
         /// All keys are written, nothing has expired yet.

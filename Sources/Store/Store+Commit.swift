@@ -140,7 +140,7 @@ extension Store {
 
     private func awaitCheckpoint(now: UInt64) throws(StoreError) {
         while frozen != nil {
-            usleep(200)
+            if options.runsJobsByHand { checkpointWorker.runJob() } else { usleep(200) }
             try takeCheckpoint(now: now)
             guard frozen == nil || isCheckpointing else {
                 // Nothing is lost: the journal holds it, and the next start replays it.

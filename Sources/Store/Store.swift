@@ -15,8 +15,8 @@ public final class Store {
     let journal: Journal
     let opener: TableOpener
     private let lock: FileDescriptor
-    private let checkpointWorker: Worker
-    private let journalWorker: Worker?
+    let checkpointWorker: Worker
+    let journalWorker: Worker?
     let checkpointer: Checkpointer
 
     /// The store's epoch, from its file.
@@ -119,8 +119,8 @@ public final class Store {
         statistics.freeBytes = FileSystem.freeBytes(at: path)
         statistics.mapUsedBytes = environment.usedBytes
         // Last: a start that is refused leaves no thread behind.
-        checkpointWorker = Worker(name: "otpd-checkpoint")
-        journalWorker = commitMode == .overlapped ? Worker(name: "otpd-journal") : nil
+        checkpointWorker = Worker(name: "otpd-checkpoint", runsByHand: options.runsJobsByHand)
+        journalWorker = commitMode == .overlapped ? Worker(name: "otpd-journal", runsByHand: options.runsJobsByHand) : nil
     }
 
     /// LMDB's position, after its transaction id was checked.

@@ -81,6 +81,8 @@ public struct StoreOptions: Sendable {
     public var commit = CommitMode.auto
     /// Milliseconds between checkpoints while there are changes.
     public var checkpointMs: UInt64 = 1_000
+    /// For the simulation: jobs wait for `runJournalJob` and `runCheckpointJob`, and no thread is made.
+    package var runsJobsByHand = false
 
     /// Defaults for a server.
     public init(path: String, tables: [TableSpec]) {

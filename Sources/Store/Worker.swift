@@ -11,10 +11,14 @@ final class Worker: @unchecked Sendable {
     private var job: (() -> Void)?
     private var isStopping = false
     private var thread = pthread_t()
+    private let runsByHand: Bool
 
-    init(name: String) {
+    /// - Parameter runsByHand: there is no thread; jobs wait for `runJob`.
+    init(name: String, runsByHand: Bool = false) {
+        self.runsByHand = runsByHand
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
+        guard !runsByHand else { return }
         let context = Unmanaged.passRetained(self).toOpaque()
         let code = pthread_create(
             &thread, nil,
@@ -36,8 +40,17 @@ final class Worker: @unchecked Sendable {
         pthread_mutex_unlock(mutex)
     }
 
-    /// Lets the job in hand end, then ends the thread.
+    /// By hand: does the job that waits, if any.
+    func runJob() {
+        job?()
+    }
+
+    /// By hand: whether one waits.
+    var hasJob: Bool { job != nil }
+
+    /// Lets the job in hand end, then ends the thread; by hand, the job is dropped.
     func stop() {
+        if runsByHand { return finishJob() }
         pthread_mutex_lock(mutex)
         isStopping = true
         pthread_cond_signal(condition)
