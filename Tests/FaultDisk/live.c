@@ -118,6 +118,19 @@ uint64_t fault_disk_crash(uint32_t how, uint64_t seed) {
     return count;
 }
 
+void fault_disk_kill(void) {
+    lock();
+    struct disk image;
+    disk_crash(&live.disk, CRASH_ALL_KEPT, 0, &image);
+    disk_write_out(&image, live.root);
+    disk_free(&image);
+    live.is_off = false;
+    live.crash_at = UINT64_MAX;
+    live.fail_kinds = 0;
+    memset(live.descriptors, 0, sizeof live.descriptors);
+    unlock();
+}
+
 void fault_log_build(const struct fault_log *log, uint32_t how, uint64_t seed, const char *folder) {
     struct disk image;
     disk_crash(log_disk(log), how, seed, &image);

@@ -54,6 +54,9 @@ enum {
 /// Puts the watched folder into a state that a disk may be in after the power cut; `seed` chooses. All descriptors and maps of it must
 /// be closed. Then the power is on again and what is there is durable. Returns the number of unsynced changes that there were.
 uint64_t fault_disk_crash(uint32_t how, uint64_t seed);
+/// The process died, not the machine: all that was written before the power went "off" is there, and no more durable than it was; a
+/// later crash may still lose it. Descriptors and maps must be closed.
+void fault_disk_kill(void);
 
 /// `hook(context, call)` runs before each watched call that changes anything (and before some that don't), on its thread, with nothing
 /// locked: a place to let another thread go on. `call` is the number of the next one that counts. NULL = none.
