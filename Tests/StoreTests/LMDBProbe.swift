@@ -13,6 +13,32 @@ extension LMDBEnvironment {
         return statistics.ms_entries
     }
 
+    /// The sealed values of a table, in key order.
+    func values(_ table: Int) throws -> [[UInt8]] {
+        let transaction = try begin(readOnly: true)
+        defer { mdb_txn_abort(transaction) }
+        var cursor: OpaquePointer?
+        try LMDBEnvironment.check(mdb_cursor_open(transaction, tables[table], &cursor), "mdb_cursor_open")
+        defer { mdb_cursor_close(cursor) }
+        var found: [[UInt8]] = []
+        var (key, value) = (MDB_val(), MDB_val())
+        while mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0 {
+            found.append(Array(UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)))
+        }
+        return found
+    }
+
+    /// What a hand with the lock might do: one value replaced, in a transaction that carries its id as ours do.
+    func overwrite(_ table: Int, _ key: [UInt8], _ value: [UInt8]) throws {
+        let transaction = try begin(readOnly: false)
+        let code = key.withUnsafeBytes { k in
+            value.withUnsafeBytes { LMDBEnvironment.put(transaction, tables[table], k, $0) }
+        }
+        try LMDBEnvironment.check(code, "mdb_put")
+        try LMDBEnvironment.check(putTransactionID(transaction), "mdb_put txn")
+        try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
+    }
+
     /// What a stranger's tool might do: one transaction that isn't ours.
     static func foreignWrite(path: String) throws(StoreError) {
         var handle: OpaquePointer?

@@ -90,11 +90,17 @@ final class TestStore {
     /// Commits the open batch; in overlapped mode it waits for the journal thread.
     func commit() throws {
         engineMs += 1
-        let store = try live
-        let clock = StoreClock(bootID: (1, 2), boottimeMs: engineMs, engineMs: engineMs, wallMs: engineMs + 5)
-        guard try store.commit(clock: clock) == .started else { return }
+        if try live.commit(clock: clock) == .started { try finish() }
+    }
+
+    var clock: StoreClock {
+        StoreClock(bootID: (1, 2), boottimeMs: engineMs, engineMs: engineMs, wallMs: engineMs + 5)
+    }
+
+    /// Waits for the journal thread's report and takes it.
+    func finish() throws {
         synced.wait()
-        try store.finishCommit()
+        try live.finishCommit()
     }
 
     /// One record, one commit.
@@ -108,12 +114,20 @@ final class TestStore {
     func advance(_ milliseconds: UInt64) { engineMs += milliseconds }
 
     func read(_ table: UInt8, _ key: [UInt8]) throws -> [UInt8]? {
+        let (result, buffer) = try find(table, key)
+        return result.length < 0 ? nil : Array(buffer.prefix(result.length))
+    }
+
+    /// What a read finds, but for the value.
+    func result(_ table: UInt8, _ key: [UInt8]) throws -> ReadResult { try find(table, key).result }
+
+    private func find(_ table: UInt8, _ key: [UInt8]) throws -> (result: ReadResult, buffer: [UInt8]) {
         let store = try live
         var buffer = [UInt8](repeating: 0, count: 4096)
         let result = try key.withUnsafeBytes { k in
             try buffer.withUnsafeMutableBytes { try store.read(table: table, key: k, now: engineMs, into: $0) }
         }
-        return result.length < 0 ? nil : Array(buffer.prefix(result.length))
+        return (result, buffer)
     }
 
     func has(_ number: Int, table: UInt8 = 2) throws -> Bool {

@@ -1,0 +1,44 @@
+import Testing
+import Wire
+
+@testable import AuthServer
+
+/// A subscriber hears of its own tenant and of the server, live and from the store.
+@Suite struct EventFeedTests {
+    private func subscribe(_ peer: RawPeer, _ start: Subscribe.Start) throws {
+        var message = Subscribe()
+        message.start = start.rawValue
+        message.credit = 1_000
+        #expect(try peer.exchange(message).status == .done)
+    }
+
+    private func events(_ peer: RawPeer) throws -> [EventPush] {
+        var found: [EventPush] = []
+        while !peer.isQuiet(milliseconds: 150) {
+            found.append(try #require(try peer.next()).decode(EventPush.self))
+        }
+        return found
+    }
+
+    @Test func eachTenantHearsItsOwn() throws {
+        let server = try TestServer()
+        let live = (one: try server.peer(), two: try server.peer(at: server.otherSocket))
+        try subscribe(live.one, .now)
+        try subscribe(live.two, .now)
+        let (one, two) = (try server.peer(), try server.peer(at: server.otherSocket))
+        for number in 0..<3 {
+            let account = "a\(number)"
+            #expect(
+                try one.exchange(one.requestCode(account: account, phone: "+3361234567\(number)")).status
+                    == .done)
+        }
+        #expect(try two.exchange(two.requestCode()).status == .done)
+        #expect(try events(live.one).map(\.tenant) == [1, 1, 1])
+        #expect(try events(live.two).map(\.tenant) == [2])
+        let paged = (one: try server.peer(), two: try server.peer(at: server.otherSocket))
+        try subscribe(paged.one, .oldest)
+        try subscribe(paged.two, .oldest)
+        #expect(try events(paged.one).map(\.tenant) == [0, 1, 1, 1])
+        #expect(try events(paged.two).map(\.tenant) == [0, 2])
+    }
+}

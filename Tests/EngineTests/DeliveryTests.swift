@@ -1,0 +1,176 @@
+import Testing
+import Wire
+
+@testable import Engine
+
+/// Messages: leased to one courier at a time, dead when replaced or over, settled by the holder alone, never moved back.
+@Suite struct DeliveryTests {
+    /// A lease that must be given.
+    func lease(
+        _ world: World, _ id: Bytes16, send: UInt8 = 1, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws
+        -> MessagePush
+    {
+        let result = world.lease(id, send: send)
+        return try #require(result.draft, "\(result.text)", sourceLocation: sourceLocation).push
+    }
+
+    func delivery(_ world: World, _ id: Bytes16) -> StatusRequest.Delivery? {
+        world.status(id).statusReply.flatMap { StatusRequest.Delivery(rawValue: $0.delivery) }
+    }
+
+    @Test func oneCourierAtATime() throws {
+        let world = World()
+        let id = try world.open()
+        let first = try lease(world, id)
+        #expect(first.leaseUntilMs == world.now + 15_000)
+        #expect(world.lease(id).text == "later \(first.leaseUntilMs)")
+        #expect(world.changes.isEmpty)
+        world.now += 14_999
+        #expect(world.lease(id).text == "later \(first.leaseUntilMs)")
+        world.now += 1
+        let second = try lease(world, id)
+        #expect(second.attempt == 2)
+        #expect(second.token != first.token)
+        #expect(second.idempotencyKey == first.idempotencyKey)
+    }
+
+    @Test func theDraftHoldsTheCode() throws {
+        let world = World()
+        let id = try world.open()
+        let draft = try #require(world.lease(id).draft)
+        #expect(try draft.code == world.code(of: id))
+        #expect(draft.push.phone.text == World.phone)
+        #expect(draft.push.expiresAtMs == World.start + 240_000)
+        #expect(draft.lifeMs == 300_000)
+    }
+
+    @Test func atMostThreeLeases() throws {
+        let world = World()
+        let id = try world.open()
+        for attempt in 1...3 as ClosedRange<UInt8> {
+            #expect(try lease(world, id).attempt == attempt)
+            world.now += 15_000
+        }
+        #expect(world.lease(id).text == "gone")
+        #expect(world.kinds == [.deliveryFailed])
+        #expect(delivery(world, id) == .failed)
+        #expect(world.lease(id).text == "gone")
+        #expect(world.changes.isEmpty)
+    }
+
+    @Test(arguments: [(240_000, "leased 1"), (240_001, "gone")] as [(UInt64, String)])
+    func noLeaseTooLateToArrive(_ age: UInt64, _ expected: String) throws {
+        let world = World()
+        let id = try world.open()
+        world.now += age
+        #expect(world.lease(id).text == expected)
+    }
+
+    @Test(arguments: [false, true]) func aReplacedMessageIsDead(_ wasLeased: Bool) throws {
+        let world = World()
+        let id = try world.open()
+        if wasLeased { _ = try lease(world, id) }
+        world.now += 30_000
+        #expect(world.resend(id).text == "resent")
+        #expect(world.lease(id).text == "gone")
+        #expect(try lease(world, id, send: 2).send == 2)
+    }
+
+    @Test(arguments: ["verified", "cancelled", "exhausted", "superseded"], [false, true])
+    func aMessageOfAChallengeThatIsOverIsDead(_ end: String, _ wasLeased: Bool) throws {
+        let world = World()
+        let id = try world.open()
+        if wasLeased { _ = try lease(world, id) }
+        world.now += 15_000
+        switch end {
+        case "verified": _ = world.verify(id, try world.code(of: id))
+        case "cancelled": _ = world.cancel(id)
+        case "exhausted": for number in 0..<5 { _ = world.verify(id, try world.wrongCode(of: id, number)) }
+        default: _ = try world.open("alice", "+33612345679")
+        }
+        #expect(world.status(id).text == end)
+        #expect(world.lease(id).text == "gone")
+    }
+
+    @Test(arguments: ["epoch", "clock"]) func aVoidMessageIsDead(_ cause: String) throws {
+        let world = World()
+        let id = try world.open()
+        world.now += 1
+        if cause == "epoch" { world.epoch = 2 } else { world.voidBefore = world.now }
+        #expect(world.lease(id).text == "gone")
+    }
+
+    @Test func aStaleTokenReportsNothing() throws {
+        let world = World()
+        let id = try world.open()
+        let first = try lease(world, id)
+        world.now += 15_000
+        let second = try lease(world, id)
+        for outcome in ReportMessage.Outcome.allCases {
+            #expect(world.report(id, first.token, outcome).text == "leaseNotHeld")
+            #expect(world.report(id, .zero, outcome).text == "leaseNotHeld")
+            #expect(world.report(id, send: 2, second.token, outcome).text == "leaseNotHeld")
+            #expect(world.changes.isEmpty)
+        }
+        #expect(delivery(world, id) == .queued)
+        #expect(world.report(id, second.token, .submitted).text == "done")
+        #expect(delivery(world, id) == .submitted)
+    }
+
+    @Test func noTokenFitsAMessageThatWasNeverLeased() throws {
+        let world = World()
+        let id = try world.open()
+        #expect(world.report(id, .zero, .delivered).text == "leaseNotHeld")
+        #expect(delivery(world, id) == .queued)
+    }
+
+    /// Every order of reports leaves the furthest; a report said twice changes nothing.
+    @Test func statesMoveForwardOnly() throws {
+        for (outcomes, expected): ([ReportMessage.Outcome], StatusRequest.Delivery) in [
+            ([.submitted, .delivered, .submitted], .delivered), ([.delivered, .submitted], .delivered),
+            ([.delivered, .undelivered], .delivered), ([.submitted, .undelivered, .submitted], .failed),
+            ([.permanentFailure, .submitted, .delivered], .failed),
+            ([.submitted, .transientFailure], .submitted),
+            ([.delivered, .permanentFailure], .delivered), ([.submitted, .permanentFailure], .submitted),
+        ] {
+            let world = World()
+            let id = try world.open()
+            let token = try lease(world, id).token
+            for outcome in outcomes {
+                #expect(world.report(id, token, outcome).text == "done")
+                let rows = world.state.rows
+                #expect(world.report(id, token, outcome).text == "done")
+                #expect(world.state.rows == rows, "\(outcome) said twice")
+            }
+            #expect(delivery(world, id) == expected, "\(outcomes)")
+        }
+    }
+
+    @Test func aTransientFailureIsTriedAgainLater() throws {
+        let world = World()
+        let id = try world.open()
+        for wait: UInt64 in [1_000, 2_000] {
+            let push = try lease(world, id)
+            #expect(world.report(id, push.token, .transientFailure).text == "done")
+            #expect(world.lease(id).text == "later \(world.now + wait)")
+            world.now += wait
+        }
+        let last = try lease(world, id)
+        #expect(world.report(id, last.token, .transientFailure).text == "done")
+        #expect(world.kinds == [.deliveryFailed])
+        #expect(world.lease(id).text == "gone")
+    }
+
+    /// A late success settles the message still; the challenge shows its newest one alone.
+    @Test func aReportOnAnOlderSendDoesNotShow() throws {
+        let world = World()
+        let id = try world.open()
+        let first = try lease(world, id)
+        world.now += 30_000
+        _ = world.resend(id)
+        #expect(world.report(id, first.token, .delivered).text == "done")
+        #expect(world.message(id)?.state == .delivered)
+        #expect(delivery(world, id) == .queued)
+    }
+}
