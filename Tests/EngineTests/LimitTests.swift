@@ -168,9 +168,12 @@ import Wire
             world.now += 120_000
         }
         #expect(world.requestCode(session: 3).refusal?.limit == .phoneUnverifiedHour)
-        let id = try #require(world.engine.openChallenge(
-            in: world.engine.slotIndex(1, AccountBytes("alice"), 1, .zero, World.session(2)), world.caller,
-            world.context, &world.state)).id
+        let id = try #require(
+            world.engine.openChallenge(
+                in: world.engine.slotIndex(1, AccountBytes("alice"), 1, .zero, World.session(2)),
+                world.caller,
+                world.context, &world.state)
+        ).id
         #expect(world.verify(id, try world.code(of: id), session: 2).text == "verified")
         #expect(world.requestCode(session: 3).text == "created")
         world.now += 120_000
@@ -208,7 +211,8 @@ import Wire
         let world = World(tenants: [World.tenant { $0.verifiesPerPhoneMinute = 3 }])
         let id = try world.open()
         for number in 0..<3 {
-            #expect(world.verify(id, try world.wrongCode(of: id, number)).text == "wrongCode left \(4 - number)")
+            #expect(
+                world.verify(id, try world.wrongCode(of: id, number)).text == "wrongCode left \(4 - number)")
             world.now += 10
         }
         let rows = world.state.rows
@@ -219,6 +223,49 @@ import Wire
         #expect(world.verify(id, code).text == "limited phoneVerifyMinute 1")
         world.now += 1
         #expect(world.verify(id, code).text == "verified")
+    }
+
+    /// To the last millisecond of its window a send counts, for a limit and for what Quota tells; then it doesn't.
+    @Test(arguments: [(RuleBounds.hourMs, 2, 9), (RuleBounds.dayMs, 9, 2)] as [(UInt64, Int, Int)])
+    func aSendCountsToTheEndOfItsWindow(_ window: UInt64, _ perHour: Int, _ perDay: Int) throws {
+        let world = World(
+            tenants: [
+                World.generous { tenant in
+                    (tenant.totalPerHour, tenant.totalPerDay) = (perHour, perDay)
+                    (tenant.unverifiedPerHour, tenant.unverifiedPerDay) = (perHour, perDay)
+                }
+            ])
+        let limit: Limit = window == RuleBounds.hourMs ? .phoneTotalHour : .phoneTotalDay
+        // The debit of the second must not drop the first, which still counts for a millisecond.
+        try Self.verified(world, "a", World.phone)
+        world.now += window - 1
+        try Self.verified(world, "b", World.phone)
+        #expect(world.requestCode("c").text == "limited \(limit.name) 1")
+        world.now += 1
+        #expect(world.requestCode("c").text == "created")
+        #expect(world.requestCode("d", as: .knownDevice).text == "created")
+        let left = { (reply: Reply) in
+            reply.text.split(separator: " ").dropFirst().prefix(2).joined(separator: " ")
+        }
+        #expect(left(world.quota("d", as: .knownDevice)) == "\(perHour - 1) \(perDay - 1)")
+        world.now += window - 1
+        #expect(world.quota("d", session: 2, as: .knownDevice).refusal == nil)
+        let last = left(world.quota("d", session: 2, as: .knownDevice))
+        world.now += 1
+        let after = left(world.quota("d", session: 2, as: .knownDevice))
+        #expect(last != after)
+        #expect(after == (window == RuleBounds.hourMs ? "\(perHour) \(perDay - 1)" : "\(perHour) \(perDay)"))
+    }
+
+    /// Right guesses count too: who owns one number can't use it to try many accounts' codes.
+    @Test func rightGuessesCountForTheVerifyRate() throws {
+        let world = World(tenants: [World.generous { $0.verifiesPerPhoneMinute = 3 }])
+        for account in ["a", "b", "c"] {
+            let id = try world.open(account)
+            #expect(world.verify(id, try world.code(of: id)).text == "verified")
+        }
+        let id = try world.open("d")
+        #expect(world.verify(id, try world.code(of: id)).text == "limited phoneVerifyMinute 60000")
     }
 
     /// A limit that was lowered, or enforced after a time in shadow, has more in its list than it allows: the wait is still exact.

@@ -157,6 +157,11 @@ import Wire
             #expect(reply.text == "challengeNotOpen")
         }
         // Not even for a caller that has no session.
-        #expect(world.verify(alias, code, session: 0).text == "challengeNotOpen")
+        for reply in [
+            world.verify(alias, code, session: 0), world.resend(alias, session: 0),
+            world.cancel(alias, session: 0), world.status(alias, session: 0),
+        ] {
+            #expect(reply.text == "challengeNotOpen")
+        }
     }
 }
