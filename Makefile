@@ -1,10 +1,11 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench race crash fuzz soak clean
+.PHONY: help setup build release demo test run bench race crash fuzz soak mutants clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
 KILLS ?= 50
 CHALLENGES ?= 1000
+ONLY ?=
 DEBUG := .build/debug
 RELEASE := .build/release
 
@@ -16,6 +17,7 @@ help:
 	@echo "make race    64 clients race the right code on each of 1,000 challenges"
 	@echo "make crash   kill -9 fifty times under load; every acknowledgement must survive (KILLS=50 SEED=1)"
 	@echo "make fuzz    the frame decoder and every message, under libFuzzer (SECONDS=60 SEED=1)"
+	@echo "make mutants seeded bugs: each must be caught by a test; prints the table (ONLY=part of a name)"
 	@echo "make soak    the main job from 16 clients, for long; any wrong answer fails (SECONDS=60 SEED=1)"
 
 setup:
@@ -33,6 +35,7 @@ demo: build
 test: build
 	$(SWIFT) test --no-parallel
 	python3 -m unittest discover -s clients/python -p 'test_*.py'
+	python3 scripts/mutants.py --check
 	$(DEBUG)/otp-bench race --challenges 50
 	$(DEBUG)/otp-bench crash --kills 3
 	$(DEBUG)/otp-bench crash --kills 2 --commit overlapped
@@ -51,6 +54,9 @@ crash: release
 
 fuzz: setup
 	bash scripts/fuzz.sh $(SECONDS) $(SEED)
+
+mutants: setup
+	python3 scripts/mutants.py --only "$(ONLY)"
 
 soak: release
 	$(RELEASE)/otp-bench cycle --clients 16 --seconds $(SECONDS) --seed $(SEED)
