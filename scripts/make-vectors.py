@@ -189,6 +189,13 @@ def whole_frames():
                      ("u32", "tenant", 1), ("u16", "purpose", 1), ("bytes16", "challenge", CHALLENGE),
                      ("bytes16", "subject", SUBJECT), ("u16", "status", 0), ("u8", "limit", 0),
                      ("u8", "attempts_left", 4)], example=True)
+    vector("event-counted", "Refusals of a minute that have no event of their own", "Event", "push", 0x41,
+           CURSOR + [("u16", "kind", 19), ("u64", "engine_time_ms", TIME), ("u64", "wall_time_ms", TIME + 1_500),
+                     ("u32", "tenant", 1), ("u16", "purpose", 0), ("bytes16", "challenge", bytes(16)),
+                     ("bytes16", "subject", bytes(16)), ("u16", "status", 0x420), ("u8", "limit", 3),
+                     ("u8", "attempts_left", 255)], [(1, "u64", "count", 4_711)])
+    vector("refusal-quarantined", "This very request has crashed the server twice", "Refusal", "refusal", 0x12,
+           refusal(0x330, 0, 5))
     vector("acknowledge", "Handled, ten more", "Acknowledge", "request", 0x42, CURSOR + [("u16", "credit", 10)],
            example=True)
     vector("acknowledge-reply", "No fields", "Empty", "reply", 0x42, example=True)

@@ -1,32 +1,18 @@
-import Engine
+package import Engine
 import NIOCore
 import Store
 package import Wire
 
-/// What goes on around the turns: who is connected, what waits for room, the clock's tick, the server's own events.
+/// What goes on around the turns: what waits for room, the clock's tick, the server's own events.
 extension Batch {
-    func add(_ connection: Connection) -> Bool {
-        guard connections.count < settings.maxConnections, !isDraining else { return false }
-        connection.place = connections.count
-        connections.append(connection)
-        return true
-    }
-
-    func remove(_ connection: Connection) {
-        if connections.indices.contains(connection.place), connections[connection.place] === connection {
-            connections.swapAt(connection.place, connections.count - 1)
-            connections[connection.place].place = connection.place
-            connections.removeLast()
-        }
-        couriers.remove(connection)
-    }
-
-    /// Every `Bounds.tickMs`: leases that are due, checkpoints by time.
+    /// Every `Bounds.tickMs`: leases that are due, checkpoints by time, peers that are late.
     package func tick() {
         guard !isStopped else { return }
         let now = clock.now().engineMs
         do { try store.maintain(now: now) } catch { return endProcess("storage", "\(error)") }
         if couriers.hasWork(now: now) { schedule() }
+        noteCounts(now: now)
+        cutOffTheLate(now: now)
     }
 
     /// Frames that were left undecided are looked at again.
@@ -59,16 +45,43 @@ extension Batch {
     /// Nothing waits: no turn, no sync, no held reply.
     package var isIdle: Bool { queue.isEmpty && !turnIsScheduled && !store.isCommitting && holding.isEmpty }
 
-    /// Events of the server itself, in a commit of their own.
-    package func note(_ kinds: [EventPush.Kind]) {
+    /// Events of the server itself, and counts of refusals, in a commit of their own.
+    package func note(_ kinds: [EventPush.Kind], _ counts: [RequestRates.Count] = []) {
         guard !store.isCommitting else { return }
         let stamp = clock.now()
         let context = context(stamp)
         var state = StoreState(store: store, now: context.now)
         engine.beginBatch()
+        engine.note(counts, context: context, state: &state)
         for kind in kinds { engine.note(kind, context: context, state: &state) }
         do {
             if try store.commit(clock: stamp) == .synced { finished(context) }
         } catch { endProcess("journal", "\(error)") }
+    }
+
+    /// A minute after the first refusal that had no event of its own.
+    private func noteCounts(now: UInt64) {
+        guard rates.countsAreDue(now: now), store.canAccept else { return }
+        note([], rates.takeCounts())
+    }
+
+    /// Requests for codes within their rate are decided; a refusal that nobody is told of one by one is counted.
+    func decideWithinRate(
+        _ request: Request, _ caller: Caller, _ context: BatchContext, _ entropy: Entropy, _ state: inout StoreState
+    ) -> Reply {
+        guard let keys = engine.rateKeys(request, caller) else {
+            return engine.decide(request, caller: caller, context: context, entropy: entropy, state: &state)
+        }
+        var caller = caller
+        switch rates.admit(keys, now: context.now) {
+        case .passes: break
+        case .counted: caller.isCounted = true
+        case .refused(let refusal): return .refused(refusal)
+        }
+        let reply = engine.decide(request, caller: caller, context: context, entropy: entropy, state: &state)
+        if case .refused(let refusal) = reply {
+            rates.refused(keys, refusal, isCounted: caller.isCounted, now: context.now)
+        }
+        return reply
     }
 }

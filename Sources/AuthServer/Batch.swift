@@ -18,6 +18,9 @@ package final class Batch {
     package let couriers: CourierDesk
     let events: EventFeed
     var counters = Counters()
+    /// Set before the first connection; a server without a data folder of its own (the simulation) may go without.
+    var poison: PoisonGuard?
+    var rates = RequestRates()
     var isDraining = false
     /// The store is closed: the loop's last timers find nothing to do.
     package var isStopped = false
@@ -29,6 +32,14 @@ package final class Batch {
     var holding: [Connection] = []
     /// In an order that depends on arrivals and departures alone; each knows its place.
     var connections: [Connection] = []
+    var connectionsOfUID: [UInt32: Int] = [:]
+    /// Connections without Hello, and those that were sent Goodbye, first come first.
+    var waiting = Lineup()
+    var closing = Lineup()
+    var nextSweepMs: UInt64 = 0
+    /// Sockets of peers, refused ones too until they are closed, and how many there may be.
+    var openChannels = 0
+    var maxChannels = Int.max
     private(set) var turnIsScheduled = false
     /// Engine milliseconds since when writes wait for a checkpoint to make room; 0 = they don't.
     var stalledSince: UInt64 = 0
@@ -132,12 +143,15 @@ package final class Batch {
     private func decide(_ connection: Connection, _ context: BatchContext, _ state: inout StoreState) {
         var decided = 0
         while !connection.isClosing, connection.isWritable, connection.input.readableBytes > 0 {
-            if decided == Bounds.maxInFlight || decidedInTurn == Bounds.maxBatch { return enqueue(connection) }
+            if decided == Bounds.maxInFlight || decidedInTurn == Bounds.maxBatch || connection.isFull {
+                return enqueue(connection)
+            }
             var consumed = 0
             connection.input.withUnsafeReadableBytes { bytes in
                 consumed = step(connection, bytes, context, &state)
             }
             guard consumed > 0 else { break }
+            connection.frameSinceMs = 0
             connection.input.moveReaderIndex(forwardBy: consumed)
             decided += 1
             decidedInTurn += 1
@@ -151,7 +165,10 @@ package final class Batch {
         _ connection: Connection, _ bytes: UnsafeRawBufferPointer, _ context: BatchContext, _ state: inout StoreState
     ) -> Int {
         do throws(WireError) {
-            guard let frame = try Frame.next(in: bytes) else { return 0 }
+            guard let frame = try Frame.next(in: bytes) else {
+                connection.hasHalfAFrame(now: context.now)
+                return 0
+            }
             guard frame.flags.rawValue == 0 else { throw .badFlags(frame.flags.rawValue) }
             counters.requests += 1
             state.beginRequest()

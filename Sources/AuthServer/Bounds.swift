@@ -12,10 +12,23 @@ enum Bounds {
     static let helloSeconds: Int64 = 2
     /// Seconds that a peer has to read its Goodbye.
     static let goodbyeSeconds: Int64 = 2
+    /// Milliseconds until a frame that was begun must be whole.
+    static let frameMs: UInt64 = 5_000
+    /// Milliseconds in which a peer must take `maxOutputBytes` of what waits for it.
+    static let unreadMs: UInt64 = 10_000
+    /// Milliseconds between looks at the two above.
+    static let sweepMs: UInt64 = 500
     /// Bytes of one read: the buffers are fixed, partial frames are copied.
     static let readBytes = 8 << 10
     /// Connections in all; each costs up to 200 KiB at worst.
     static let maxConnections = 1_024
+    /// Connections that the kernel holds until they are accepted, a flood of connects among them; it cuts this to its `somaxconn`.
+    static let backlog: Int32 = 4_096
+    /// Descriptors that peers never get: journal, database, keyring, the loop, standard streams, and a good many to spare, because a journal
+    /// segment that can't be opened ends the process.
+    static let ownDescriptors = 64
+    /// Milliseconds without accepts after one failed, or while descriptors are short.
+    static let acceptPauseMs: Int64 = 100
     /// Requests of one batch: bounds the time that a turn takes.
     static let maxBatch = 1_024
     /// Messages waiting for a courier; beyond it new challenges are refused as `overloaded`.

@@ -39,6 +39,7 @@ public enum Config {
         guard issuer != "dev" else { throw root.fail("issuer", "`dev` is kept for development servers") }
         let commit = try root.choice("commit", CommitMode.allCases.map(\.rawValue)) ?? "auto"
         let connections = try root.integer("max_connections", 8...16_384)
+        let perUID = try root.integer("max_connections_per_uid", 1...16_384)
         var texts = MessageTexts()
         var tenants: [TenantPolicy] = []
         for reader in try root.tables("tenant") { tenants.append(try tenant(reader, &texts)) }
@@ -60,6 +61,7 @@ public enum Config {
             settings.texts = texts
             settings.commit = CommitMode(rawValue: commit) ?? .auto
             if let connections { settings.maxConnections = connections }
+            settings.maxConnectionsPerUID = perUID
             return settings
         } catch { throw root.fail("tenant", "\(error)") }
     }

@@ -23,13 +23,25 @@ package final class Connection: ChannelInboundHandler {
     /// Replies and pushes that wait for the sync of the batch under way: at most one is unsynced, so one buffer is enough.
     private var held = ByteBuffer()
     private var context: ChannelHandlerContext?
-    /// For Hello, later for the peer to read its Goodbye.
-    private var deadline: Scheduled<Void>?
     private(set) var isClosing = false
     /// Waits in the batch's list for its turn.
     var isQueued = false
     /// Its index among the batch's connections.
     var place = -1
+
+    /// `Lineup`'s: the place among those who wait for Hello, or for the peer to read its Goodbye.
+    var isLinedUp = false
+    var linedUpMs: UInt64 = 0
+    var next: Connection?
+    weak var previous: Connection?
+
+    /// Engine milliseconds since when the input begins with a part of a frame; 0 = it doesn't. More bytes of the same frame don't change it.
+    var frameSinceMs: UInt64 = 0
+    /// Engine milliseconds since when output waits for the peer, and what it had taken by then; 0 = nothing waits.
+    private var unreadSinceMs: UInt64 = 0
+    private var takenThen = 0
+    /// Bytes handed to the channel so far.
+    private var flushed = 0
 
     package init(batch: Batch, listener: ListenerRule, uid: UInt32) {
         self.batch = batch
@@ -39,16 +51,15 @@ package final class Connection: ChannelInboundHandler {
 
     // MARK: NIO's calls
 
-    package func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    package func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        batch.openChannels += 1
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) { batch.openChannels -= 1 }
 
     package func channelActive(context: ChannelHandlerContext) {
-        guard batch.add(self) else {
-            return close(Goodbye(.tooManyConnections, "too many connections; close some, or raise max_connections"))
-        }
-        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        deadline = context.eventLoop.scheduleTask(in: .milliseconds(batch.settings.helloMillis)) {
-            bound.value.helloTimedOut()
-        }
+        if let refusal = batch.add(self) { close(refusal) }
     }
 
     /// Only appends: the turn's commit task decides.
@@ -67,30 +78,49 @@ package final class Connection: ChannelInboundHandler {
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
-        isClosing = true
-        deadline?.cancel()
         batch.remove(self)
+        isClosing = true
         self.context = nil
     }
 
-    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        isClosing = true
-        context.close(promise: nil)
-    }
-
-    private func helloTimedOut() {
-        if authority == nil, !isClosing { close(Goodbye(.helloTimeout, "no Hello within \(batch.settings.helloMillis) ms")) }
-    }
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     // MARK: the batch's calls
 
     /// Output is being read: decisions go on.
     var isWritable: Bool { context?.channel.isWritable ?? false }
 
-    func helloDone() {
-        deadline?.cancel()
-        deadline = nil
+    /// As much is ready as may wait unread: the rest is decided in another turn.
+    var isFull: Bool { ready.readableBytes >= Bounds.maxOutputBytes }
+
+    func hasHalfAFrame(now: UInt64) {
+        if frameSinceMs == 0 { frameSinceMs = now }
     }
+
+    /// Ends the connection of a peer that dribbles a frame, or leaves its replies unread: less than the bound in the time isn't reading.
+    func checkPace(now: UInt64) {
+        guard !isClosing, let context else { return }
+        if frameSinceMs != 0, now >= frameSinceMs + batch.settings.frameMillis {
+            return close(Goodbye(.frameTimeout, "a frame wasn't whole within \(batch.settings.frameMillis) ms"))
+        }
+        let pending = unsentBytes(context.channel)
+        let taken = flushed - pending
+        if pending == 0 {
+            unreadSinceMs = 0
+        } else if unreadSinceMs == 0 || taken - takenThen >= Bounds.maxOutputBytes {
+            unreadSinceMs = now
+            takenThen = taken
+        } else if now >= unreadSinceMs + batch.settings.unreadMillis {
+            close(Goodbye(.outputOverflow, "replies were left unread for \(batch.settings.unreadMillis) ms"))
+        }
+    }
+
+    private func unsentBytes(_ channel: any Channel) -> Int {
+        do { return try channel.syncOptions?.getOption(.bufferedWritableBytes) ?? 0 } catch { return 0 }
+    }
+
+    /// No more waiting for the peer to read its Goodbye.
+    func cut() { context?.close(promise: nil) }
 
     /// Adds a frame that `encode` writes; `isHeld`: it waits for the sync.
     func send(isHeld: Bool, _ encode: (UnsafeMutableRawBufferPointer) throws -> Int) {
@@ -119,6 +149,7 @@ package final class Connection: ChannelInboundHandler {
         guard ready.readableBytes > 0, let context else { return }
         let bytes = ready
         ready = ByteBuffer()
+        flushed += bytes.readableBytes
         guard isClosing, held.readableBytes == 0 else {
             return context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
         }
@@ -130,13 +161,9 @@ package final class Connection: ChannelInboundHandler {
     /// Goodbye is cut off.
     func close(_ goodbye: Goodbye) {
         guard !isClosing, let context else { return }
+        batch.farewell(self)
         isClosing = true
         _ = context.channel.setOption(.autoRead, value: false)
-        deadline?.cancel()
-        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        deadline = context.eventLoop.scheduleTask(in: .seconds(Bounds.goodbyeSeconds)) {
-            bound.value.context?.close(promise: nil)
-        }
         send(isHeld: held.readableBytes > 0) { try FieldEncoder.push(goodbye, into: $0) }
         flush()
     }

@@ -15,6 +15,8 @@ struct Counters {
     var refused: UInt64 = 0
     var wrongCodes: UInt64 = 0
     var limited: UInt64 = 0
+    var connectionsRefused: UInt64 = 0
+    var acceptPauses: UInt64 = 0
 
     mutating func count(_ reply: Reply) {
         switch reply {
@@ -43,11 +45,14 @@ extension Batch {
             ("challenges_created_total", counters.challengesCreated), ("verified_total", counters.verified),
             ("grants_answered_total", counters.grantsRedeemed), ("refused_total", counters.refused),
             ("wrong_codes_total", counters.wrongCodes), ("limited_total", counters.limited),
-            ("connections", UInt64(connections.count)), ("messages_waiting", UInt64(couriers.waiting)),
+            ("connections", UInt64(connections.count)), ("connections_refused_total", counters.connectionsRefused),
+            ("accept_pauses_total", counters.acceptPauses), ("messages_waiting", UInt64(couriers.waiting)),
             ("journal_sequence", store.syncedSequence), ("journal_commits_total", s.commits),
             ("journal_sync_mean_ns", s.syncNanos / commits), ("journal_sync_at_start_ns", store.measuredSyncNanos),
             ("checkpoints_total", s.checkpoints), ("checkpoint_retries_total", s.checkpointRetries),
             ("lmdb_used_bytes", UInt64(s.mapUsedBytes)), ("disk_free_bytes", s.freeBytes),
+            ("crash_notes", UInt64(poison?.remembered ?? 0)), ("quarantined_requests", UInt64(poison?.quarantined ?? 0)),
+            ("quarantined_total", poison?.refused ?? 0),
             ("epoch", UInt64(store.epoch)), ("engine_time_ms", clock.now().engineMs),
         ]
         var reply = Stats.Reply()

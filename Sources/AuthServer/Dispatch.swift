@@ -21,6 +21,12 @@ extension Batch {
             refuse(.notPermitted, frame, connection)
             return true
         }
+        guard poison?.enter(frame, tenant: authority.tenant) ?? true else {
+            refuse(.quarantined, frame, connection)
+            return true
+        }
+        defer { poison?.leave() }
+        settings.trap?(frame)
         do throws(WireError) {
             return try dispatch(opcode, frame, connection, authority, context, &state, &entropy)
         } catch .unsupportedField {
@@ -104,7 +110,7 @@ extension Batch {
             }
         }
         let caller = Caller(tenant: authority.tenant, uid: authority.uid)
-        let reply = engine.decide(request, caller: caller, context: context, entropy: entropy.next(), state: &state)
+        let reply = decideWithinRate(request, caller, context, entropy.next(), &state)
         counters.count(reply)
         let isHeld = (isWrite && !store.batchIsEmpty) || state.highestRead > store.syncedSequence
         let (opcode, correlation) = (frame.opcode, frame.correlation)
@@ -174,7 +180,7 @@ extension Batch {
                 Goodbye(.notPermitted, "uid \(connection.uid) has no such tenant or role at this listener"))
         }
         connection.authority = authority
-        connection.helloDone()
+        welcome(connection)
         var reply = Hello.Reply()
         reply.version = Hello.version
         reply.tenant = authority.tenant

@@ -80,7 +80,7 @@ final class EventFeed {
             guard var subscription = connection.subscription, !connection.isClosing else { continue }
             if !subscription.isBehind {
                 for event in events where event.tenant == subscription.tenant || event.tenant == 0 {
-                    guard subscription.credit > 0, connection.isWritable else {
+                    guard subscription.credit > 0, connection.isWritable, !connection.isFull else {
                         subscription.isBehind = true
                         break
                     }

@@ -51,14 +51,17 @@ public final class Server {
     /// Opens and listens; returns when the sockets accept.
     func start(onDrain: @escaping @Sendable () -> Void) throws {
         let started = linux_monotonic_nanos()
+        let channels = try Server.channelsThatFit(settings.maxConnections)
         let master = try MasterKey.load(settings.masterKeyPath)
         let core = try ServerCore(settings, master: master)
         let store = core.store
         let loop = group.next()
-        let box = Handoff(value: core)
+        let note = try CrashNote(in: settings.dataPath, now: core.clock.now().engineMs)
+        let box = Handoff(value: (core, PoisonGuard(note: note, master: master)))
         let batch = try loop.submit { () -> Handoff<Batch> in
-            let batch = try box.value.makeBatch(on: loop)
+            let batch = try box.value.0.makeBatch(on: loop, poison: box.value.1)
             Server.tick(batch, loop)
+            batch.maxChannels = channels
             batch.onDrain = onDrain
             return Handoff(value: batch)
         }.wait().value
@@ -80,6 +83,20 @@ public final class Server {
             ])
     }
 
+    /// Peers' sockets may take nine tenths of the descriptors less otpd's own. `connections` must fit, else a full house would end in a
+    /// journal that can't be opened.
+    private static func channelsThatFit(_ connections: Int) throws -> Int {
+        let limit = linux_raise_descriptor_limit()
+        let room = limit / 10 * 9 - Bounds.ownDescriptors
+        guard connections <= room else {
+            throw Listener.Failure(
+                description: "max_connections is \(connections), but this process may open \(limit) files, which leaves \(max(0, room)) for "
+                    + "connections. Raise the limit (LimitNOFILE= in the unit, or `ulimit -Hn`), or lower max_connections.")
+        }
+        return room
+    }
+
+    /// The loop's timer wakes the batch.
     private static func tick(_ batch: Batch, _ loop: any EventLoop) {
         let bound = NIOLoopBound(batch, eventLoop: loop)
         loop.scheduleRepeatedTask(
@@ -112,6 +129,8 @@ public final class Server {
             seen = requests
         }
         try loop.submit { box.value.sayGoodbye() }.wait()
+        // The last commit may be with the journal thread, on a slow disk for long.
+        while try loop.submit({ box.value.store.isCommitting }).wait() { usleep(1_000) }
         usleep(20_000)
         try loop.submit {
             box.value.isStopped = true
@@ -133,7 +152,7 @@ struct Handoff<Value>: @unchecked Sendable {  // the loop's queue orders the han
 extension Batch {
     /// The last commit and the last frame of every connection.
     package func sayGoodbye() {
-        note([.serverDraining])
+        note([.serverDraining], rates.takeCounts())
         isDraining = true
         onDrain = {}
         for connection in connections {

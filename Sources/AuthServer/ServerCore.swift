@@ -28,12 +28,15 @@ package struct ServerCore {
     }
 
     /// The batch, woken by the store's jobs, its start noted in a first commit. On the loop.
-    package func makeBatch(on loop: any EventLoop) throws -> Batch {
+    /// - Parameter poison: of a real server; none where the data folder isn't on a real disk.
+    package func makeBatch(on loop: any EventLoop, poison: PoisonGuard? = nil) throws -> Batch {
         let batch = try Batch(engine: engine, store: store, clock: clock, settings: settings, loop: loop)
         let bound = NIOLoopBound(batch, eventLoop: loop)
         store.onSynced = { loop.execute { bound.value.syncEnded() } }
         store.onCheckpointDone = { loop.execute { bound.value.tick() } }
-        batch.note(clock.voidBefore > 0 ? [.clockStepped, .serverStarted] : [.serverStarted])
+        batch.poison = poison
+        let news: [EventPush.Kind] = poison?.hasNews ?? false ? [.requestQuarantined] : []
+        batch.note((clock.voidBefore > 0 ? [.clockStepped] : []) + [.serverStarted] + news)
         return batch
     }
 }

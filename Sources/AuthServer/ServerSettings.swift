@@ -17,11 +17,17 @@ public struct ServerSettings: Sendable {
     public var listeners: [ListenerRule]
     public var peers: [PeerRule]
     public var maxConnections = Bounds.maxConnections
+    /// Of one uid; `nil`: three quarters of all, so that one uid can't keep the operator and the others out.
+    public var maxConnectionsPerUID: Int?
+    var connectionsPerUID: Int { maxConnectionsPerUID ?? max(1, maxConnections * 3 / 4) }
     public var commit = CommitMode.auto
     /// Accept a wall clock that is far ahead, once.
     public var acceptClock = false
     /// Milliseconds until Hello must have come.
     package var helloMillis = Bounds.helloSeconds * 1_000
+    /// Milliseconds until a begun frame must be whole, and in which a peer must take what waits for it.
+    var frameMillis = Bounds.frameMs
+    var unreadMillis = Bounds.unreadMs
     /// Bytes of a journal segment; bytes and records of an overlay. Small ones are for tests.
     package var segmentBytes = 32 << 20
     package var overlayBytes = 48 << 20
@@ -32,6 +38,8 @@ public struct ServerSettings: Sendable {
     package var runsJobsByHand = false
     /// Where the clocks come from.
     package var clockSource: @Sendable () -> ClockSource = { .system }
+    /// For tests: sees each request just before it is decoded.
+    var trap: (@Sendable (Frame) -> Void)?
     /// Name and version, as Hello tells it.
     public let version = "otpd 0.1"
 

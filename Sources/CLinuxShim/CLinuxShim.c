@@ -74,6 +74,15 @@ pid_t linux_spawn(char *const argv[], char *const environment[]) {
     _exit(127);
 }
 
+long linux_raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return -errno;
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
+    return limit.rlim_cur > 1 << 30 ? 1 << 30 : (long)limit.rlim_cur;
+}
+
 int linux_name_thread(pthread_t thread, const char *name) { return -pthread_setname_np(thread, name); }
 
 int linux_stop_signals(void) {

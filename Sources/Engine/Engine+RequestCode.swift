@@ -9,6 +9,7 @@ extension Engine {
         var phoneIndex: Bytes16
         var accountIndex: Bytes16
         var index: Int
+        var isCounted = false
     }
 
     func requestCode<S: State>(
@@ -29,7 +30,8 @@ extension Engine {
         }
         let asker = Asker(
             tenant: tenant, purpose: purpose, phoneIndex: index(.phone, tenant.number, m.phone),
-            accountIndex: index(.account, tenant.number, m.account), index: Int(m.assurance))
+            accountIndex: index(.account, tenant.number, m.account), index: Int(m.assurance),
+            isCounted: caller.isCounted)
         if let refusal = blocked(m.account, m.phone, asker, context, &state) {
             refused(refusal, m, asker, context, &state)
             return .refused(refusal)
@@ -240,10 +242,11 @@ extension Engine {
         }
     }
 
-    /// The event of a refusal that a limit or a block made.
+    /// The event of a refusal that a limit or a block made, unless refusals of this request are counted.
     func refused<S: State>(
         _ refusal: Refusal, _ m: RequestCode, _ asker: Asker, _ context: BatchContext, _ state: inout S
     ) {
+        guard !asker.isCounted else { return }
         let subject = readAccount(asker.accountIndex, &state)?.subject ?? .zero
         emit(.requestRefused, context, &state) { event in
             event.tenant = asker.tenant.number

@@ -20,9 +20,11 @@ extension Engine {
         guard challenge.state == .open, challenge.expiresAt > context.now else { return .refused(.challengeNotOpen) }
         let asker = Asker(
             tenant: tenant, purpose: purpose, phoneIndex: index(.phone, tenant.number, challenge.phone),
-            accountIndex: index(.account, tenant.number, challenge.account), index: Int(challenge.asker))
+            accountIndex: index(.account, tenant.number, challenge.account), index: Int(challenge.asker),
+            isCounted: caller.isCounted)
         let block = blocked(challenge.account, challenge.phone, asker, context, &state)
         if let refusal = block ?? resendOnce(&challenge, m.challenge, asker, context, &state) {
+            guard !asker.isCounted else { return .refused(refusal) }
             let subject = readAccount(asker.accountIndex, &state)?.subject ?? .zero
             emit(.requestRefused, context, &state) { event in
                 event.tenant = tenant.number

@@ -2,7 +2,8 @@ public import Wire
 
 /// An event at rest: random ids only, no phone and no account.
 public enum EventRecord {
-    static let schema: UInt8 = 1
+    /// Schema 1 had no count.
+    static let schema: UInt8 = 2
 
     static func encode(_ event: EventPush, into record: inout RecordBuffer) {
         record.clear()
@@ -17,6 +18,7 @@ public enum EventRecord {
         record.put(event.status)
         record.put(event.limit)
         record.put(event.attemptsLeft)
+        record.put(event.count ?? 0)
     }
 
     /// From a stored event: 14 bytes of key and the value. `nil` when they aren't of this schema.
@@ -32,7 +34,8 @@ public enum EventRecord {
             buffer.copyMemory(from: value)
             return value.count
         }
-        record.schema(schema)
+        let found = record.u8()
+        guard found == 1 || found == schema else { return nil }
         event.kind = record.u16()
         event.engineTimeMs = record.ms()
         event.wallTimeMs = record.ms()
@@ -43,6 +46,8 @@ public enum EventRecord {
         event.status = record.u16()
         event.limit = record.u8()
         event.attemptsLeft = record.u8()
+        let count = found == 1 ? 0 : record.u64()
+        event.count = count == 0 ? nil : count
         return record.isWhole ? event : nil
     }
 }

@@ -36,8 +36,10 @@ public struct Caller: Sendable, Equatable {
     public var tenant: UInt32
     /// The peer's uid: part of a request's digest.
     public var uid: UInt32
+    /// So many of these were refused lately that further refusals are counted (`RequestRates`), not told one by one.
+    public var isCounted = false
 
-    /// Both.
+    /// Both; refusals are told.
     public init(tenant: UInt32, uid: UInt32) {
         self.tenant = tenant
         self.uid = uid

@@ -25,6 +25,8 @@ public enum Limit: UInt8, Sendable, CaseIterable {
     case failureStreak = 15
     /// Requests in flight on a connection, or the server's queues.
     case serverLoad = 16
+    /// Requests for codes on an account or phone in a minute, refused ones too.
+    case requestRate = 17
 
     /// The name in logs, metrics and `--json` output.
     public var name: String { String(describing: self) }

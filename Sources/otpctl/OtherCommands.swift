@@ -126,7 +126,7 @@ struct EventsCommand: AsyncParsableCommand {
                 ("challenge", .text("\(event.challenge)")), ("subject", .text("\(event.subject)")),
                 ("purpose", .number(UInt64(event.purpose))), ("status", .number(UInt64(event.status))),
                 ("limit", .text(Limit(rawValue: event.limit)?.name ?? "")),
-                ("attempts_left", .number(UInt64(event.attemptsLeft))),
+                ("attempts_left", .number(UInt64(event.attemptsLeft))), ("count", .number(event.count ?? 1)),
             ])
             return
         }
@@ -134,6 +134,7 @@ struct EventsCommand: AsyncParsableCommand {
         if event.challenge != .zero { line += "  challenge \("\(event.challenge)".prefix(12))…" }
         if event.limit != 0 { line += "  limit \(Limit(rawValue: event.limit)?.name ?? "?")" }
         if event.attemptsLeft != 0xFF { line += "  attempts left \(event.attemptsLeft)" }
+        if let count = event.count { line += "  count \(count)" }
         print(line)
     }
 

@@ -110,7 +110,10 @@ import Wire
     }
 
     @Test func connectionsHaveABound() throws {
-        let server = try TestServer { $0.maxConnections = 3 }
+        let server = try TestServer {
+            $0.maxConnections = 3
+            $0.maxConnectionsPerUID = 3
+        }
         var peers = try (0..<3).map { _ in try server.peer() }
         let refused = try RawPeer(server.socket)
         #expect(try refused.goodbye().reason == .tooManyConnections)

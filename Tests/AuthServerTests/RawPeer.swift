@@ -92,6 +92,30 @@ final class RawPeer {
         return done
     }
 
+    /// Sends `bytes` with `count` descriptors of this process beside them (SCM_RIGHTS).
+    func send(_ bytes: [UInt8], stuffedWith count: Int) -> Bool {
+        let length = 16 + 4 * count
+        // struct cmsghdr: length, level, type; then the descriptors, here standard error again and again.
+        var control = [UInt32](repeating: 0, count: (length + 7) / 8 * 2)
+        (control[0], control[2], control[3]) = (UInt32(length), UInt32(SOL_SOCKET), UInt32(SCM_RIGHTS))
+        for index in 0..<count { control[4 + index] = 2 }
+        var bytes = bytes
+        let size = bytes.count
+        return bytes.withUnsafeMutableBytes { data in
+            control.withUnsafeMutableBytes { control in
+                var part = iovec(iov_base: data.baseAddress, iov_len: size)
+                return withUnsafeMutablePointer(to: &part) { part in
+                    var message = msghdr()
+                    message.msg_iov = part
+                    message.msg_iovlen = 1
+                    message.msg_control = control.baseAddress
+                    message.msg_controllen = control.count
+                    return sendmsg(fd, &message, Int32(MSG_NOSIGNAL)) == size
+                }
+            }
+        }
+    }
+
     /// A message's frame with the next correlation id.
     func frame<M: RequestMessage>(_ message: M) throws -> [UInt8] {
         correlation += 1

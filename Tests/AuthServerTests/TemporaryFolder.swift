@@ -4,8 +4,16 @@ import Glibc
 /// A folder of one test's own; gone with it.
 final class TemporaryFolder {
     let path: String
+    private let isOwned: Bool
+
+    /// A folder that belongs to somebody else, and stays.
+    init(borrowing path: String) {
+        self.path = path
+        isOwned = false
+    }
 
     init() throws {
+        isOwned = true
         var template = Array((FileManager.default.temporaryDirectory.path + "/otpd-XXXXXX").utf8CString)
         guard mkdtemp(&template) != nil else {
             throw TestError("mkdtemp: \(String(cString: strerror(errno)))")
@@ -14,6 +22,7 @@ final class TemporaryFolder {
     }
 
     deinit {
+        guard isOwned else { return }
         do { try FileManager.default.removeItem(atPath: path) } catch {
             print("left behind: \(path): \(error)")
         }

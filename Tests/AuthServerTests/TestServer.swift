@@ -22,13 +22,17 @@ final class TestServer {
     /// Tenant 1, role `verify` only.
     var verifySocket: String { folder.path + "/v.sock" }
 
+    /// `path`: a folder that outlives this server, made on first use.
     init(
-        _ adjust: (inout ServerSettings) -> Void = { _ in }, onDrain: @escaping @Sendable () -> Void = {}
+        in path: String? = nil, _ adjust: (inout ServerSettings) -> Void = { _ in },
+        onDrain: @escaping @Sendable () -> Void = {}
     ) throws {
-        folder = try TemporaryFolder()
+        folder = try path.map { TemporaryFolder(borrowing: $0) } ?? TemporaryFolder()
         let (data, key) = (folder.path + "/data", folder.path + "/master.key")
-        _ = try MasterKey.create(at: key)
-        try Store.create(at: data, master: try MasterKey.load(key))
+        if access(key, F_OK) != 0 {
+            _ = try MasterKey.create(at: key)
+            try Store.create(at: data, master: try MasterKey.load(key))
+        }
         var settings = try ServerSettings(
             dataPath: data, masterKeyPath: key, issuer: "test",
             tenants: [

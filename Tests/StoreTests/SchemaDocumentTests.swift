@@ -19,6 +19,15 @@ import Testing
         #expect(Self.document.contains("magic 0x\(String(JournalRecord.magic, radix: 16, uppercase: true))"))
     }
 
+    @Test func crashNote() {
+        #expect(Self.document.contains("magic 0x\(String(CrashNote.magic, radix: 16, uppercase: true)), `OTPN`"))
+        #expect(Self.document.contains("| 4 | 4 | format, \(CrashNote.format) |"))
+        #expect(Self.document.contains("number of entries, at most \(CrashNote.maxEntries) |"))
+        #expect(Self.document.contains("| \(CrashNote.headBytes) | \(CrashNote.entryBytes) each | entries; zero up to 4,096 |"))
+        #expect(CrashNote.fileBytes == 4_096 && CrashNote.headBytes + CrashNote.maxEntries * CrashNote.entryBytes <= 4_096)
+        #expect(CrashNote.keepMs == 86_400_000 && CrashNote.crashesUntilRefused == 2)
+    }
+
     @Test func offsets() {
         #expect(Self.document.contains("| \(JournalRecord.crcOffset) | 4 | CRC-32C"))
         #expect(Self.document.contains("| \(JournalRecord.headerBytes) | n | payload"))

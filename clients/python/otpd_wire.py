@@ -68,7 +68,7 @@ MESSAGES = {
     "Subscribe reply": (_CURSOR, {}),
     "Event": (_CURSOR + [("u16", "kind"), ("u64", "engine_time_ms"), ("u64", "wall_time_ms"), ("u32", "tenant"),
                          ("u16", "purpose"), ("bytes16", "challenge"), ("bytes16", "subject"), ("u16", "status"),
-                         ("u8", "limit"), ("u8", "attempts_left")], {}),
+                         ("u8", "limit"), ("u8", "attempts_left")], {0x01: ("u64", "count")}),
     "Acknowledge": (_CURSOR + [("u16", "credit")], {}),
     "Stats": ([], {}),
     "Stats reply": ([("blob16(3500)", "lines")], {}),
@@ -99,16 +99,18 @@ LIMITS = [
     "none", "resendGap", "challengeSends", "phoneUnverifiedHour", "phoneUnverifiedDay", "phoneTotalHour",
     "phoneTotalDay", "accountUnverifiedHour", "accountUnverifiedDay", "accountTotalHour", "accountTotalDay",
     "accountPhonesDay", "phoneAccountsDay", "phoneOpenChallenges", "phoneVerifyMinute", "failureStreak", "serverLoad",
+    "requestRate",
 ]
 EVENTS = [
     "", "codeRequested", "codeResent", "requestRefused", "codeSubmitted", "codeDelivered", "deliveryFailed",
     "codeVerified", "wrongCode", "attemptsExhausted", "challengeCancelled", "challengeSuperseded", "accountBlocked",
     "factorDisabled", "grantRedeemed", "clockStepped", "serverStarted", "serverDraining",
+    "requestQuarantined", "refusalsCounted",
 ]
 REASONS = [
     "", "badFrameLength", "badFlags", "badBody", "helloExpected", "helloTwice", "badMagic", "unsupportedVersion",
     "notPermitted", "helloTimeout", "inputOverflow", "outputOverflow", "tooManyConnections", "shuttingDown",
-    "storageFailure",
+    "storageFailure", "frameTimeout",
 ]
 
 

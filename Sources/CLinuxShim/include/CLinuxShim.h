@@ -28,6 +28,8 @@ uint64_t linux_monotonic_nanos(void);
 /// posix_spawn of `argv[0]` with `environment`; the child gets SIGTERM when this process dies, and only descriptors 0-2.
 /// Returns the pid.
 pid_t linux_spawn(char *const argv[], char *const environment[]);
+/// Raises RLIMIT_NOFILE to its hard limit where that is allowed; returns how many descriptors this process may have.
+long linux_raise_descriptor_limit(void);
 /// pthread_setname_np(3): up to 15 characters, seen in `top -H`.
 int linux_name_thread(pthread_t thread, const char *name);
 /// Blocks SIGTERM and SIGINT and returns a signalfd(2) that becomes readable when one comes.

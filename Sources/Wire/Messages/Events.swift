@@ -94,6 +94,8 @@ public struct EventPush: PushMessage {
         case clockStepped = 15
         case serverStarted = 16
         case serverDraining = 17
+        case requestQuarantined = 18
+        case refusalsCounted = 19
 
         /// The name in output.
         public var name: String { String(describing: self) }
@@ -121,6 +123,8 @@ public struct EventPush: PushMessage {
     public var limit: UInt8 = 0
     /// Attempts left after a wrong code; 0xFF = doesn't apply.
     public var attemptsLeft: UInt8 = 0xFF
+    /// How many, where one event stands for several.
+    public var count: UInt64?
 
     public init() {}
 
@@ -136,6 +140,7 @@ public struct EventPush: PushMessage {
         try c.u16("status", &status)
         try c.u8("limit", &limit)
         try c.u8("attempts_left", &attemptsLeft)
+        try c.tagged(.ignorable(1), "count", &count)
     }
 }
 

@@ -18,6 +18,7 @@ public struct Goodbye: PushMessage {
         case tooManyConnections = 12
         case shuttingDown = 13
         case storageFailure = 14
+        case frameTimeout = 15
     }
 
     /// A `Reason`'s number.

@@ -233,7 +233,7 @@ struct ClientStateMachine {
                 return why
             case .notPermitted, .helloTimeout, .inputOverflow, .outputOverflow, .tooManyConnections,
                 .shuttingDown,
-                .storageFailure, .none:
+                .storageFailure, .frameTimeout, .none:
                 return .unknownOutcome("\(why)")
             }
         }

@@ -1,0 +1,67 @@
+import Store
+import Wire
+
+/// Who may be connected, and who has been too slow.
+extension Batch {
+    /// Takes a connection in, or says why not.
+    func add(_ connection: Connection) -> Goodbye? {
+        let uid = connection.uid
+        guard !isDraining else { return Goodbye(.shuttingDown, "the server is stopping; connect again") }
+        guard connections.count < settings.maxConnections else {
+            counters.connectionsRefused += 1
+            return Goodbye(.tooManyConnections, "too many connections; close some, or raise max_connections")
+        }
+        guard connectionsOfUID[uid, default: 0] < settings.connectionsPerUID else {
+            counters.connectionsRefused += 1
+            return Goodbye(
+                .tooManyConnections, "uid \(uid) has \(settings.connectionsPerUID) connections; close some, or raise max_connections_per_uid")
+        }
+        connection.place = connections.count
+        connections.append(connection)
+        connectionsOfUID[uid, default: 0] += 1
+        waiting.append(connection, now: clock.now().engineMs)
+        // A flood of silent peers takes half the places and then pushes out its own: whoever speaks at once gets in.
+        if waiting.count > max(1, settings.maxConnections / 2), let first = waiting.first {
+            counters.connectionsRefused += 1
+            first.close(Goodbye(.tooManyConnections, "too many connections wait for their Hello, and this one has waited longest"))
+        }
+        return nil
+    }
+
+    /// It said Hello.
+    func welcome(_ connection: Connection) { waiting.remove(connection) }
+
+    /// It was sent Goodbye: the peer has a while to read it.
+    func farewell(_ connection: Connection) {
+        waiting.remove(connection)
+        closing.append(connection, now: clock.now().engineMs)
+    }
+
+    func remove(_ connection: Connection) {
+        if connection.isClosing { closing.remove(connection) } else { waiting.remove(connection) }
+        couriers.remove(connection)
+        guard connections.indices.contains(connection.place), connections[connection.place] === connection else { return }
+        connections.swapAt(connection.place, connections.count - 1)
+        connections[connection.place].place = connection.place
+        connections.removeLast()
+        let left = connectionsOfUID[connection.uid, default: 1] - 1
+        connectionsOfUID[connection.uid] = left > 0 ? left : nil
+    }
+
+    /// Every tick: Hellos and Goodbyes that take too long; now and then: half frames and unread output.
+    func cutOffTheLate(now: UInt64) {
+        while let late = waiting.late(now: now, after: UInt64(settings.helloMillis)) {
+            late.close(Goodbye(.helloTimeout, "no Hello within \(settings.helloMillis) ms"))
+        }
+        while let late = closing.late(now: now, after: UInt64(Bounds.goodbyeSeconds) * 1_000) {
+            closing.remove(late)
+            late.cut()
+        }
+        guard now >= nextSweepMs else { return }
+        nextSweepMs = now + Bounds.sweepMs
+        for connection in connections { connection.checkPace(now: now) }
+    }
+
+    /// As many sockets are open as descriptors allow: accepting waits until some have gone.
+    var hasNoDescriptors: Bool { openChannels >= maxChannels }
+}
