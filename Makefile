@@ -1,9 +1,10 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench race crash fuzz soak mutants clean
+.PHONY: help setup build release demo test run bench race crash crash-states fuzz soak mutants clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
 KILLS ?= 50
+STATES ?= 500000
 CHALLENGES ?= 1000
 ONLY ?=
 DEBUG := .build/debug
@@ -16,6 +17,7 @@ help:
 	@echo "make bench   request+verify cycles a second at 1, 16 and 64 clients, release build"
 	@echo "make race    64 clients race the right code on each of 1,000 challenges"
 	@echo "make crash   kill -9 fifty times under load; every acknowledgement must survive (KILLS=50 SEED=1)"
+	@echo "make crash-states  every state a power cut can leave of the store, each started and checked (STATES=500000 SEED=1)"
 	@echo "make fuzz    the frame decoder and every message, under libFuzzer (SECONDS=60 SEED=1)"
 	@echo "make mutants seeded bugs: each must be caught by a test; prints the table (ONLY=part of a name)"
 	@echo "make soak    the main job from 16 clients, for long; any wrong answer fails (SECONDS=60 SEED=1)"
@@ -36,6 +38,7 @@ test: build
 	$(SWIFT) test --no-parallel
 	python3 -m unittest discover -s clients/python -p 'test_*.py'
 	python3 scripts/mutants.py --check
+	$(DEBUG)/otp-sim states --states 4000 --seed 1
 	$(DEBUG)/otp-bench race --challenges 50
 	$(DEBUG)/otp-bench crash --kills 3
 	$(DEBUG)/otp-bench crash --kills 2 --commit overlapped
@@ -51,6 +54,10 @@ race: release
 
 crash: release
 	$(RELEASE)/otp-bench crash --kills $(KILLS) --seed $(SEED)
+
+crash-states: release
+	@echo "commit $$(git describe --always --dirty)"
+	$(RELEASE)/otp-sim states --states $(STATES) --seed $(SEED)
 
 fuzz: setup
 	bash scripts/fuzz.sh $(SECONDS) $(SEED)

@@ -61,11 +61,17 @@ package final class Checkpointer {
 
     deinit { plain.deallocate() }
 
-    func run(_ overlay: Overlay, position: Position, now: UInt64) -> Outcome {
+    /// What has expired is judged by the position's time, not by the clock: the database then follows from the journal alone, and no
+    /// record goes by a time that a crash may take back.
+    func run(_ overlay: Overlay, position: Position) -> Outcome {
         do {
-            if let code = try fold(overlay, position, now) {
-                return code == ENOSPC || code == MDB_MAP_FULL
-                    ? .retry : .failed(.lmdb(operation: "checkpoint", code: code))
+            if let code = try fold(overlay, position, position.clock.engineMs) {
+                guard code == ENOSPC || code == MDB_MAP_FULL else {
+                    return .failed(.lmdb(operation: "checkpoint", code: code))
+                }
+                // If it was the meta page that found no room, LMDB takes no more work, and this says so.
+                mdb_txn_abort(try environment.begin(readOnly: true))
+                return .retry
             }
             try reached(.committed)
             try Journal.recycle(journalFolder, before: position.segment, segmentBytes: segmentBytes)

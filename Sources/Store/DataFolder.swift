@@ -39,10 +39,14 @@ enum DataFolder {
     private static func removeStaging(of path: String) throws(StoreError) {
         let parent = FileSystem.parent(of: path)
         guard FileSystem.exists(parent) else { return }
-        let prefix = String(path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...]) + ".new-"
+        let prefix =
+            String(path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...])
+            + ".new-"
         for name in try FileSystem.names(in: parent) where name.hasPrefix(prefix) {
             guard let pid = pid_t(name.dropFirst(prefix.count)), pid > 0 else { continue }
-            if pid == getpid() || (kill(pid, 0) != 0 && errno == ESRCH) { try FileSystem.removeTree(parent + "/" + name) }
+            if pid == getpid() || (kill(pid, 0) != 0 && errno == ESRCH) {
+                try FileSystem.removeTree(parent + "/" + name)
+            }
         }
     }
 
@@ -51,7 +55,8 @@ enum DataFolder {
         var info = stat()
         guard stat(path, &info) == 0 else { throw .io(operation: "stat", path: path, code: errno) }
         guard info.st_uid == geteuid() else {
-            throw .notPrivate(path: path, detail: "belongs to uid \(info.st_uid), and this is uid \(geteuid())")
+            throw .notPrivate(
+                path: path, detail: "belongs to uid \(info.st_uid), and this is uid \(geteuid())")
         }
         guard info.st_mode & 0o077 == 0 else {
             throw .notPrivate(path: path, detail: "has mode 0\(String(info.st_mode & 0o777, radix: 8))")
@@ -68,9 +73,12 @@ enum DataFolder {
         }
         let text = String(decoding: try FileSystem.contents(path + "/format", limit: 4096), as: UTF8.self)
         let lines = text.split(separator: "\n")
-        guard let first = lines.first, first.hasPrefix("otpd-store ") else { throw .notADataFolder(path: path) }
+        guard let first = lines.first, first.hasPrefix("otpd-store ") else {
+            throw .notADataFolder(path: path)
+        }
         guard first == format else { throw .newerFormat(path: path, found: String(first)) }
-        guard lines.count == 2, lines[1].utf8.count == 32, lines[1].utf8.allSatisfy(isHexDigit), let high = UInt64(lines[1].prefix(16), radix: 16),
+        guard lines.count == 2, lines[1].utf8.count == 32, lines[1].utf8.allSatisfy(isHexDigit),
+            let high = UInt64(lines[1].prefix(16), radix: 16),
             let low = UInt64(lines[1].suffix(16), radix: 16)
         else { throw .damaged(path: path + "/format", detail: "the second line isn't a UUID of 32 digits") }
         return (high, low)
@@ -88,7 +96,16 @@ enum DataFolder {
         else {
             throw .damaged(path: path + "/epoch", detail: "the epoch isn't a number")
         }
+        // A restore's new epoch was written by hand; records will soon demand it.
+        try FileDescriptor(path + "/epoch", O_RDONLY).sync()
         return epoch
+    }
+
+    /// The folder's own name: an `otpd init` that was killed may have left it in the page cache alone. A parent that otpd's user can't
+    /// read is in its administrator's hands.
+    static func syncName(_ path: String) throws(StoreError) {
+        let parent = FileSystem.parent(of: path)
+        if access(parent, R_OK) == 0 { try FileSystem.syncFolder(parent) }
     }
 
     /// Held until the descriptor goes, that is, until the process ends.

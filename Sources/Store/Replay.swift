@@ -19,7 +19,7 @@ final class Replay {
         _ payload: UnsafeRawBufferPointer, _ header: JournalRecord.Header, _ before: Position
     ) throws(StoreError) {
         if !overlay.hasRoom(records: payload.count / 18 + 1, bytes: payload.count) {
-            switch checkpointer.run(overlay, position: before, now: header.clock.engineMs) {
+            switch checkpointer.run(overlay, position: before) {
             case .done: overlay.reset()
             case .retry: throw .io(operation: "checkpoint", path: journalFolder, code: 28)
             case .failed(let error): throw error

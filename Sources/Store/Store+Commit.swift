@@ -72,12 +72,12 @@ extension Store {
         let isDue =
             active.count >= min(32_768, active.capacity / 2) || active.used >= active.arena.count / 2
             || (firstChangeMs != 0 && now >= firstChangeMs + options.checkpointMs)
-        if let frozen, !isCheckpointing, now >= retryAtMs { startCheckpointJob(frozen, frozenPosition, now: now) }
-        if isDue { freeze(now: now) }
+        if let frozen, !isCheckpointing, now >= retryAtMs { startCheckpointJob(frozen, frozenPosition) }
+        if isDue { freeze() }
     }
 
     /// Starts a checkpoint of what the overlay holds, if none is under way.
-    private func freeze(now: UInt64) {
+    private func freeze() {
         guard frozen == nil, active.count > 0 else { return }
         // Only synced positions reach LMDB: no batch is open and none is under way.
         guard payloadBytes == 0, !isSyncing, let next = standby else { return }
@@ -87,7 +87,7 @@ extension Store {
         standby = nil
         frozenPosition = journal.position
         firstChangeMs = 0
-        startCheckpointJob(overlay, frozenPosition, now: now)
+        startCheckpointJob(overlay, frozenPosition)
     }
 
     private func takeCheckpoint(now: UInt64) throws(StoreError) {
@@ -132,9 +132,9 @@ extension Store {
     public func checkpointNow(now: UInt64) throws(StoreError) {
         precondition(payloadBytes == 0 && !isSyncing, "commit first")
         // One that waits for room on the disk gets one more try.
-        if let frozen, !isCheckpointing { startCheckpointJob(frozen, frozenPosition, now: now) }
+        if let frozen, !isCheckpointing { startCheckpointJob(frozen, frozenPosition) }
         try awaitCheckpoint(now: now)
-        freeze(now: now)
+        freeze()
         try awaitCheckpoint(now: now)
     }
 

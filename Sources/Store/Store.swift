@@ -77,6 +77,7 @@ public final class Store {
         let uuid = try DataFolder.readFormat(path)
         try DataFolder.checkPrivate(path)
         lock = try DataFolder.lock(path)
+        try DataFolder.syncName(path)
         epoch = try DataFolder.readEpoch(path)
         keyring = try Keyring(opening: path + "/keyring", master: master)
         environment = try LMDBEnvironment(path: path + "/lmdb", mapBytes: options.mapBytes, tables: options.tables)
@@ -93,6 +94,9 @@ public final class Store {
         if environment.isNew, position == Position(), try Journal.segments(in: journalFolder).isEmpty {
             try Journal.preallocate(Journal.path(journalFolder, 1), bytes: options.segmentBytes)
         }
+        // A start that was killed may have left names that are in the page cache alone: what is acknowledged from now on must not hang on
+        // them.
+        try FileSystem.syncFolder(journalFolder)
         try environment.createTables(options.tables)
         var recovery = Recovery(
             folder: journalFolder, uuid: uuid, keyring: keyring, epoch: epoch, position: position)
@@ -224,7 +228,7 @@ public final class Store {
         }
     }
 
-    func startCheckpointJob(_ overlay: Overlay, _ position: Position, now: UInt64) {
+    func startCheckpointJob(_ overlay: Overlay, _ position: Position) {
         let job = Handoff(value: (checkpointer, overlay))
         let box = HandoffBox(store: self)
         let worker = checkpointWorker
@@ -232,7 +236,7 @@ public final class Store {
         isCheckpointing = true
         checkpointer.written.store(0, ordering: .relaxed)
         worker.start {
-            let outcome = job.value.0.run(job.value.1, position: position, now: now)
+            let outcome = job.value.0.run(job.value.1, position: position)
             worker.finishJob()
             box.store.checkpointOutcome.withLock { $0 = outcome }
             done?()

@@ -1,4 +1,5 @@
 // The model and the real folder: reading one in, writing one out. These calls go to the kernel as they are.
+#include "CFaultDisk.h"
 #include "disk.h"
 #include "real.h"
 
@@ -91,6 +92,8 @@ static void write_folder(const struct disk *disk, uint32_t folder, const char *p
         real_close(fd);
     }
 }
+
+void fault_disk_empty(const char *folder) { empty(folder); }
 
 void disk_write_out(const struct disk *disk, const char *folder) {
     empty(folder);

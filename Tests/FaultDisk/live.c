@@ -25,8 +25,8 @@ static void forget(void) {
     memset(live.descriptors, 0, sizeof live.descriptors);
 }
 
-/// Takes over `disk`, all durable, as the state of `folder`.
-static void adopt(struct disk *disk, const char *folder) {
+/// Takes over `disk` as what holds `folder`, in which the process sees `names`.
+static void adopt(struct disk *disk, const struct tree *names, const char *folder) {
     size_t bytes = strlen(folder);
     while (bytes > 1 && folder[bytes - 1] == '/') bytes--;
     if (folder[0] != '/' || bytes >= sizeof live.root) {
@@ -37,7 +37,7 @@ static void adopt(struct disk *disk, const char *folder) {
     live.root[bytes] = '\0';
     live.root_bytes = bytes;
     live.disk = *disk;
-    tree_copy(&live.names, &disk->names);
+    tree_copy(&live.names, names);
     live.is_watching = true;
 }
 
@@ -46,7 +46,7 @@ void fault_disk_watch(const char *folder) {
     forget();
     struct disk disk;
     disk_scan(&disk, folder);
-    adopt(&disk, folder);
+    adopt(&disk, &disk.names, folder);
     unlock();
 }
 
@@ -113,7 +113,7 @@ uint64_t fault_disk_crash(uint32_t how, uint64_t seed) {
     disk_write_out(&image, live.root);
     forget();
     live.calls = calls;
-    adopt(&image, live.root);
+    adopt(&image, &image.names, live.root);
     unlock();
     return count;
 }
@@ -132,12 +132,18 @@ void fault_disk_kill(void) {
 }
 
 void fault_log_build(const struct fault_log *log, uint32_t how, uint64_t seed, const char *folder) {
-    struct disk image;
-    disk_crash(log_disk(log), how, seed, &image);
+    struct disk seen, image;
+    disk_crash(log_disk(log), how == CRASH_KILLED ? CRASH_ALL_KEPT : how, seed, &seen);
     lock();
     forget();
-    disk_write_out(&image, folder);
-    adopt(&image, folder);
+    disk_write_out(&seen, folder);
+    if (how == CRASH_KILLED) {
+        disk_copy(&image, log_disk(log));
+        adopt(&image, &seen.names, folder);
+        disk_free(&seen);
+    } else {
+        adopt(&seen, &seen.names, folder);
+    }
     unlock();
 }
 

@@ -22,6 +22,9 @@ void fault_disk_watch(const char *folder);
 /// Watches nothing; every call passes through.
 void fault_disk_stop(void);
 
+/// Removes what is in a folder, past any watching.
+void fault_disk_empty(const char *folder);
+
 /// Watched calls so far that change anything (write, sync, create, rename, unlink, mkdir, rmdir, truncate).
 uint64_t fault_disk_calls(void);
 /// The power goes when the call with this number begins (or, for a write, in its middle): from there on every call seems to succeed,
@@ -50,6 +53,11 @@ enum {
     CRASH_ONE_KEPT = 5,
     CRASH_PREFIX = 6,
     CRASH_TORN_WORDS = 7,
+};
+enum {
+    /// Of `fault_log_build` alone: the process dies, the power stays on. Everything written is there to see, and what wasn't synced still
+    /// can be lost.
+    CRASH_KILLED = 8,
 };
 /// Puts the watched folder into a state that a disk may be in after the power cut; `seed` chooses. All descriptors and maps of it must
 /// be closed. Then the power is on again and what is there is durable. Returns the number of unsynced changes that there were.
