@@ -69,11 +69,19 @@ extension Store {
     public func maintain(now: UInt64) throws(StoreError) {
         try checkHealth()
         try takeCheckpoint(now: now)
+        lookForSpace(now: now)
         let isDue =
             active.count >= min(32_768, active.capacity / 2) || active.used >= active.arena.count / 2
             || (firstChangeMs != 0 && now >= firstChangeMs + options.checkpointMs)
         if let frozen, !isCheckpointing, now >= retryAtMs { startCheckpointJob(frozen, frozenPosition) }
         if isDue { freeze() }
+    }
+
+    /// While sends are refused for want of space: nothing else may be written then, so no checkpoint would see that there is room again.
+    private func lookForSpace(now: UInt64) {
+        guard !canAcceptSends, frozen == nil, now >= retryAtMs else { return }
+        retryAtMs = now + 1_000
+        statistics.freeBytes = FileSystem.freeBytes(at: options.path)
     }
 
     /// Starts a checkpoint of what the overlay holds, if none is under way.

@@ -113,4 +113,13 @@ import Testing
             #expect(try test.live.canAccept, "what is not a send goes on while the journal has its place")
         }
     }
+
+    /// Nothing else need be written while sends are refused, so no checkpoint would ever see the space.
+    @Test func spaceThatCameBackIsSeenWithoutACheckpoint() throws {
+        let test = try TestStore()
+        try test.live.statistics.freeBytes = 1
+        #expect(try !test.live.canAcceptSends)
+        try test.live.maintain(now: 5_000)
+        #expect(try test.live.canAcceptSends)
+    }
 }
