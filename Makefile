@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench race crash crash-states fuzz soak mutants clean
+.PHONY: help setup build release demo test run bench race crash crash-states fuzz soak mutants sim clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
@@ -7,6 +7,8 @@ KILLS ?= 50
 STATES ?= 500000
 CHALLENGES ?= 1000
 ONLY ?=
+SEEDS ?= 1000
+OPERATIONS ?= 1000
 DEBUG := .build/debug
 RELEASE := .build/release
 
@@ -20,6 +22,7 @@ help:
 	@echo "make crash-states  every state a power cut can leave of the store, each started and checked (STATES=500000 SEED=1)"
 	@echo "make fuzz    the frame decoder and every message, under libFuzzer (SECONDS=60 SEED=1)"
 	@echo "make mutants seeded bugs: each must be caught by a test; prints the table (ONLY=part of a name)"
+	@echo "make sim     the whole server simulated under faults, from seeds (SEEDS=1000 SEED=1 OPERATIONS=1000)"
 	@echo "make soak    the main job from 16 clients, for long; any wrong answer fails (SECONDS=60 SEED=1)"
 
 setup:
@@ -39,6 +42,10 @@ test: build
 	python3 -m unittest discover -s clients/python -p 'test_*.py'
 	python3 scripts/mutants.py --check
 	$(DEBUG)/otp-sim states --states 4000 --seed 1
+	$(DEBUG)/otp-sim run --seeds 60 --operations 300
+	@test "$$($(DEBUG)/otp-sim run --seeds 8 --operations 200 --digest | grep digest)" = \
+		"$$($(DEBUG)/otp-sim run --seeds 8 --operations 200 --digest | grep digest)" && echo "the same seeds gave the same bytes twice"
+	sh scripts/check-release-symbols.sh $(DEBUG)/otpd $(DEBUG)/otpctl $(DEBUG)/otp-courier
 	$(DEBUG)/otp-bench race --challenges 50
 	$(DEBUG)/otp-bench crash --kills 3
 	$(DEBUG)/otp-bench crash --kills 2 --commit overlapped
@@ -61,6 +68,10 @@ crash-states: release
 
 fuzz: setup
 	bash scripts/fuzz.sh $(SECONDS) $(SEED)
+
+sim: release
+	@git rev-parse HEAD
+	$(RELEASE)/otp-sim run --seeds $(SEEDS) --seed $(SEED) --operations $(OPERATIONS) --jobs $$(nproc)
 
 mutants: setup
 	python3 scripts/mutants.py --only "$(ONLY)"

@@ -1,0 +1,107 @@
+import Wire
+
+/// Messages that couriers were given: no send without debit, none twice while its lease holds or after it is settled, one code.
+final class DeliveryChecker {
+    private let history: History
+
+    /// One message: a send of a challenge.
+    private final class Message {
+        var leases: [(attempt: UInt8, token: Bytes16, until: UInt64)] = []
+        var idempotencyKey = Bytes16.zero
+        /// The newest lease was reported as failed for now: it may be given again at once.
+        var wasReturned = false
+        var isSettled = false
+    }
+    private struct Key: Hashable {
+        let challenge: Bytes16
+        let send: UInt8
+    }
+    private var messages: [Key: Message] = [:]
+    private var tokens: Set<Bytes16> = []
+    private var idempotencyKeys: [Bytes16: Key] = [:]
+    let phones: [String]
+
+    init(history: History, phones: [String]) {
+        self.history = history
+        self.phones = phones
+    }
+
+    private func say(_ text: String, _ push: MessagePush) {
+        history.violation("\(text) [message \(push.challenge)/\(push.send), lease \(push.attempt)]")
+    }
+
+    /// Returns the challenge, with the code that the text holds.
+    func pushed(_ push: MessagePush, now: UInt64) -> ChallengeHistory? {
+        guard let challenge = history.challenge(push.challenge, seenIn: "Message") else { return nil }
+        let text = push.text.text
+        let code = String(text.prefix(while: { $0 != " " }))
+        if challenge.who.tenant != push.tenant || challenge.who.purpose != push.purpose {
+            say("of another tenant or purpose", push)
+        }
+        if push.phone.text != phones[challenge.who.phone] { say("to another phone", push) }
+        let rules = history.policies[push.tenant]?.purposes[push.purpose] ?? SimPurpose()
+        if code.utf8.count != rules.codeLength { say("the text doesn't begin with a code", push) }
+        if let known = challenge.code, known != code { say("another code than before", push) }
+        if challenge.floor.ended != 0, challenge.floor.ended != StatusRequest.State.expired.rawValue {
+            say("sent after the challenge had ended (state \(challenge.floor.ended))", push)
+        }
+        if challenge.mustBeVoid { say("sent for a void challenge", push) }
+        if push.send == 0 || Int(push.send) > rules.sends { say("beyond the sends of a challenge", push) }
+        if push.engineTimeMs > now { say("pushed in the future", push) }
+        if push.engineTimeMs > push.expiresAtMs { say("sent after its last submit", push) }
+        lease(push, now)
+        challenge.code = code
+        challenge.lastSend = max(challenge.lastSend ?? 0, Int(push.send))
+        return challenge
+    }
+
+    private func lease(_ push: MessagePush, _ now: UInt64) {
+        let key = Key(challenge: push.challenge, send: push.send)
+        let message = messages[key] ?? Message()
+        messages[key] = message
+        if message.isSettled { say("sent again after it was settled", push) }
+        if let last = message.leases.last {
+            if push.attempt <= last.attempt { say("lease \(last.attempt) came before", push) }
+            if push.engineTimeMs < last.until, !message.wasReturned {
+                say("leased while another lease held (until \(last.until))", push)
+            }
+            if message.idempotencyKey != push.idempotencyKey { say("another idempotency key", push) }
+        }
+        if push.attempt > 3 { say("leased more than three times", push) }
+        if !tokens.insert(push.token).inserted { say("a token was used twice", push) }
+        if let other = idempotencyKeys[push.idempotencyKey], other != key {
+            say("shares an idempotency key", push)
+        }
+        idempotencyKeys[push.idempotencyKey] = key
+        message.idempotencyKey = push.idempotencyKey
+        message.wasReturned = false
+        message.leases.append((push.attempt, push.token, push.leaseUntilMs))
+    }
+
+    func sending(_ report: ReportMessage) {
+        guard let message = messages[Key(challenge: report.challenge, send: report.send)] else { return }
+        if report.outcome == ReportMessage.Outcome.transientFailure.rawValue { message.wasReturned = true }
+    }
+
+    func received(_ answer: Answer, to report: ReportMessage, _ attempt: Attempt, now: UInt64) {
+        guard let message = messages[Key(challenge: report.challenge, send: report.send)],
+            let last = message.leases.last
+        else { return }
+        switch answer {
+        case .empty:
+            switch ReportMessage.Outcome(rawValue: report.outcome) {
+            case .submitted, .delivered: message.isSettled = true
+            case .permanentFailure, .undelivered: if !message.wasReturned { message.isSettled = true }
+            case .transientFailure, nil: break
+            }
+        case .refused(let refusal) where refusal.status == .leaseNotHeld:
+            if report.token == last.token, now < last.until, !message.wasReturned,
+                report.challenge.timeMs + 1_320_000 > now
+            {
+                history.violation(
+                    "a report on a held lease of \(report.challenge)/\(report.send) was refused")
+            }
+        default: break
+        }
+    }
+}

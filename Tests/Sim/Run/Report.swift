@@ -1,0 +1,35 @@
+import Wire
+
+/// What a campaign says of itself.
+enum Report {
+    static let seeds = "seeds"
+    static let requests = "requests"
+    static let failures = "seeds with a violation"
+    /// Statuses that can't come yet, and why.
+    static let unreachable: [Status: String] = [
+        .draining: "connections are closed in the turn in which draining begins",
+        .quarantined: "needs a process that crashed twice on a request",
+        .unknown: "the process ends instead of answering; the connection's end says unknown",
+    ]
+
+    static func print(_ tally: Tally, seconds: Double, first: UInt64, operations: Int) {
+        let seeds = tally[Report.seeds]
+        Swift.print(
+            "seeds \(first)…\(first + UInt64(seeds) - 1), \(operations) operations each: \(tally[Report.requests]) requests in \(Int(seconds)) s"
+        )
+        for (title, prefix) in [
+            ("faults", "fault "), ("statuses", "status "), ("limits", "limit "), ("events", "event "),
+            ("goodbyes", "goodbye "),
+        ] {
+            Swift.print(title)
+            for (name, count) in tally.lines(prefix) { Swift.print("  \(count)\t\(name)") }
+        }
+        for status in Status.allCases where tally["status \(status)"] == 0 {
+            Swift.print("  0\t\(status): \(unreachable[status] ?? "DID NOT OCCUR")")
+        }
+        for name in ["message pushed", "message leased again", "seeds without a ledger: events had expired"] {
+            Swift.print("\(tally[name])\t\(name)")
+        }
+        Swift.print("\(tally[Report.failures]) \(Report.failures)")
+    }
+}

@@ -1,0 +1,224 @@
+import AuthServer
+import CFaultDisk
+import CSimMachine
+import Engine
+import Glibc
+import Store
+import Wire
+
+/// One seed: people, couriers, subscribers, strangers and faults around one server, and checkers that see only what the outside sees.
+final class Simulation {
+    /// What a web tier does next.
+    enum Move: CaseIterable {
+        case request, retry, conflict, right, wrong, foreign, resend, cancel, status, quota, checkGrant,
+            redeem, invalid, ping
+
+        var weight: Int {
+            switch self {
+            case .request: 22
+            case .retry: 12
+            case .conflict: 3
+            case .right: 14
+            case .wrong: 14
+            case .foreign: 3
+            case .resend: 8
+            case .cancel: 3
+            case .status: 6
+            case .quota: 3
+            case .checkGrant: 3
+            case .redeem: 8
+            case .invalid: 5
+            case .ping: 1
+            }
+        }
+    }
+
+    let seed: UInt64
+    let operations: Int
+    var draw: Draw
+    var plan: Plan
+    let time = SimTime()
+    let machine: Machine
+    let history: History
+    let replies: ReplyChecker
+    let grants: GrantChecker
+    let delivery: DeliveryChecker
+    let events: EventChecker
+    var tally = Tally()
+    var digest = Digest()
+
+    var peers: [Peer] = []
+    /// Requests that may come again, newest last.
+    var recent: [Call] = []
+    /// Messages that a courier holds.
+    var hands: [(push: MessagePush, peer: Peer)] = []
+    var usedTimes: Set<UInt64> = []
+    /// Newest engine time that a reply to a write told to be on disk.
+    var acknowledgedMs: UInt64 = 0
+    var sent = 0
+    /// Engine time at the first start.
+    var startedMs: UInt64 = 0
+    /// The last event that the recorder of a tenant has handled.
+    var recorded: [UInt32: Cursor] = [:]
+    /// Events may have expired before a recorder had them.
+    var ledgerIsWhole = true
+    /// Prints what is sent and comes back.
+    var isTracing = false
+
+    static let tenants: [UInt32] = [1, 2]
+    static let phones = (0..<20).map { "+336123456\($0 < 10 ? "0" : "")\($0)" }
+
+    init(seed: UInt64, operations: Int, folder: String, isDigesting: Bool) throws {
+        self.seed = seed
+        self.operations = operations
+        var draw = Draw(seed)
+        plan = Plan(&draw)
+        self.draw = draw
+        sim_machine_seed(seed)
+        history = History(policies: Simulation.policies)
+        replies = ReplyChecker(history: history)
+        grants = GrantChecker(history: history)
+        delivery = DeliveryChecker(history: history, phones: Simulation.phones)
+        events = EventChecker(history: history)
+        digest.isOn = isDigesting
+        machine = Machine(
+            folder: folder, time: time, settings: try Simulation.settings(folder, plan),
+            listener: ListenerRule(path: "/sim"))
+    }
+
+    func trace(_ line: String) { print("\(machine.engineMs) \(line)") }
+
+    // MARK: policies
+
+    /// Tenant 1 as it comes; tenant 2 without budgets, with a purpose for guesses that never stop.
+    private static func settings(_ folder: String, _ plan: Plan) throws -> ServerSettings {
+        var open = TenantPolicy(number: 2, name: "two", shop: "Two")
+        open.mode = .off
+        var hammer = PurposePolicy(number: 3, name: "hammer")
+        hammer.streak = StreakPolicy(blockAfter: 200)
+        hammer.gapMs = [20_000]
+        hammer.alphabet = .lettersAndDigits
+        open.purposes.append(hammer)
+        var settings = try ServerSettings(
+            dataPath: folder + "/data", masterKeyPath: "", issuer: "sim",
+            tenants: [TenantPolicy(number: 1, name: "one", shop: "One"), open], listeners: [],
+            peers: [
+                PeerRule(uid: 1_001, tenant: 1, roles: .all), PeerRule(uid: 1_002, tenant: 2, roles: .all),
+                PeerRule(uid: 1_003, tenant: 1, roles: Roles(.verify)),
+            ])
+        settings.commit = plan.commit
+        settings.segmentBytes = plan.segmentBytes
+        settings.overlayRecords = plan.overlayRecords
+        settings.overlayBytes = plan.overlayRecords * 512
+        settings.mapBytes = plan.mapBytes
+        return settings
+    }
+
+    /// The same, as `PROTOCOL.md` and the operator's manual state them: written a second time, on purpose.
+    private static let policies: [UInt32: SimPolicy] = {
+        let login = SimPurpose()
+        let payment = SimPurpose(blockAfter: 5, codeLength: 8)
+        let hammer = SimPurpose(gapMs: [20_000], blockAfter: 200)
+        return [
+            1: SimPolicy(enforces: true, purposes: [1: login, 2: payment]),
+            2: SimPolicy(enforces: false, purposes: [1: login, 2: payment, 3: hammer]),
+        ]
+    }()
+
+    // MARK: a run
+
+    func run() throws {
+        try begin()
+        while sent < operations, history.violations.isEmpty {
+            try step()
+        }
+        if history.violations.isEmpty { try finish() }
+        // Whatever happened, the process and its files go.
+        fault_disk_power_off()
+        for peer in peers { peer.cut() }
+        peers = []
+        machine.dropProcess()
+        fault_disk_stop()
+        sim_machine_set_free_bytes(64 << 30)
+    }
+
+    func step() throws {
+        for _ in 0..<draw.between(1, plan.burst) { webMove() }
+        courierMoves()
+        observerMoves()
+        try hostileMoves()
+        armFaults()
+        deliver()
+        machine.turn()
+        runJobs()
+        collect()
+        pass()
+        if !machine.isAlive || draw.chance(plan.kills + plan.powerCuts) { try crash() }
+        try reconnect()
+    }
+
+    /// What is queued arrives, or a part of it.
+    func deliver() {
+        for peer in peers where peer.isOpen && !peer.outgoing.isEmpty {
+            var count = peer.outgoing.count
+            if draw.chance(plan.partials) {
+                count = draw.below(count)
+                tally.add("fault frame arrives in parts")
+            }
+            peer.deliver(count, &digest)
+            if draw.chance(plan.cuts) {
+                tally.add("fault connection cut")
+                peer.cut()
+            }
+        }
+    }
+
+    private func runJobs() {
+        if machine.hasJournalJob {
+            if draw.chance(plan.journalSpeed) {
+                machine.runJournalJob()
+            } else {
+                tally.add("fault slow sync")
+            }
+        }
+        if machine.hasCheckpointJob {
+            if draw.chance(plan.checkpointSpeed) {
+                machine.runCheckpointJob()
+            } else {
+                tally.add("fault slow checkpoint")
+            }
+        }
+    }
+
+    /// The loop goes on while a checkpoint is under way.
+    func checkpointStep() {
+        guard draw.chance(plan.interleaving) else { return }
+        tally.add("fault turn in mid-checkpoint")
+        for _ in 0..<draw.between(1, plan.burst) { webMove() }
+        deliver()
+        machine.turn()
+        if machine.hasJournalJob, draw.chance(plan.journalSpeed) { machine.runJournalJob() }
+        collect()
+    }
+
+    /// Time passes; the server's clock must follow it.
+    private func pass() {
+        let spans: [(Int, Int)] = [
+            (0, 0), (1, 60), (500, 5_000), (20_000, 45_000), (60_000, 600_000), (3_600_000, 20_000_000),
+            (86_400_000, 200_000_000),
+        ]
+        let (low, high) = spans[draw.weighted(plan.pace)]
+        let ms = UInt64(draw.between(low, high))
+        guard ms > 0 else { return }
+        let before = machine.engineMs
+        machine.pass(ms)
+        machine.tick()
+        guard machine.isAlive else { return }
+        if machine.engineMs > startedMs + 29 * 86_400_000 { events.hasExpired = true }
+        let passed = machine.engineMs - before
+        if passed < ms || passed > ms + ms / 2_000 + 1 {
+            history.violation("\(ms) ms passed, and \(passed) ms of engine time")
+        }
+        collect()
+    }
+}
