@@ -133,9 +133,12 @@ package final class Batch {
 
     func context(_ stamp: StoreClock) -> BatchContext {
         BatchContext(
-            now: stamp.engineMs, wall: stamp.wallMs, epoch: store.epoch,
-            voidBefore: max(clock.voidBefore, events.clockSteppedMs), sequence: store.nextSequence)
+            now: stamp.engineMs, wall: stamp.wallMs, epoch: store.epoch, voidBefore: voidBefore,
+            sequence: store.nextSequence)
     }
+
+    /// Challenges made before it are void: a clock that went back, at this start or an earlier one.
+    package var voidBefore: UInt64 { max(clock.voidBefore, events.clockSteppedMs) }
 
     // MARK: one connection's part of a turn
 

@@ -17,7 +17,10 @@ struct ReplyChecker {
         case .verify(let m):
             guard let challenge = history.challenges[m.challenge] else { return nil }
             guard fits(challenge, call) else { return challenge.floor }
-            if isFirst { challenge.guesses += 1 }
+            if isFirst {
+                challenge.guesses += 1
+                call.firstFloor = challenge.floor
+            }
             if challenge.code == nil || challenge.code == m.code.text.uppercased() {
                 challenge.possibleEnds += 1
             }
@@ -237,7 +240,7 @@ struct ReplyChecker {
             say("a grant was handed out again after 30 s", call, answer)
         }
         if challenge.mustBeVoid { say("accepted on a challenge that the clock made void", call, answer) }
-        let ended = attempt.floor?.ended ?? 0
+        let ended = call.firstFloor?.ended ?? 0
         if challenge.accepted == nil, ended != 0 {
             say("accepted after its end (state \(ended)) was answered", call, answer)
         }
@@ -267,12 +270,12 @@ struct ReplyChecker {
         if Int(left) >= cap { say("more attempts left than the cap of \(cap) allows", call, answer) }
         if challenge.wrong.count > cap { say("more than \(cap) guesses were evaluated", call, answer) }
         if isNew {
-            if let floor = attempt.floor, left >= floor.attemptsLeft {
+            if let floor = call.firstFloor, left >= floor.attemptsLeft {
                 say(
                     "attempts were given back: \(floor.attemptsLeft) were left when it was sent", call, answer
                 )
             }
-            if let ended = attempt.floor?.ended, ended != 0 {
+            if let ended = call.firstFloor?.ended, ended != 0 {
                 say("a guess was evaluated after the end (state \(ended))", call, answer)
             }
             if challenge.mustBeVoid { say("a guess was evaluated on a void challenge", call, answer) }

@@ -114,6 +114,8 @@ final class Call {
     let requestID: Bytes16
     /// Engine time at which it may first have been decided; `.max` = never sent.
     var firstSent = UInt64.max
+    /// What was known of its challenge when it was first sent.
+    var firstFloor: ChallengeFloor?
     /// How often it was sent.
     var sends = 0
     /// The answer that binds: a retry may not contradict it.

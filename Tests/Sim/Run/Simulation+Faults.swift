@@ -180,7 +180,8 @@ extension Simulation {
         if now < acknowledgedMs {
             history.violation("engine time went back over a restart: \(now) after \(acknowledgedMs)")
         }
-        let isVoid = server.clock.voidBefore > 0
+        let isVoid = server.voidBefore > voidBefore
+        voidBefore = server.voidBefore
         if !isReboot {
             let passed = time.boottimeMs - before.boottime
             if isVoid { history.violation("a start in the same boot made challenges void") }

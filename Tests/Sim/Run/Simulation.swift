@@ -56,6 +56,8 @@ final class Simulation {
     /// Newest engine time that a reply to a write told to be on disk.
     var acknowledgedMs: UInt64 = 0
     var sent = 0
+    /// Challenges from before this engine time are void, as the server has it.
+    var voidBefore: UInt64 = 0
     /// Engine time at the first start.
     var startedMs: UInt64 = 0
     /// The last event that the recorder of a tenant has handled.
