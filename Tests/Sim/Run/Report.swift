@@ -12,7 +12,7 @@ enum Report {
         .unknown: "the process ends instead of answering; the connection's end says unknown",
     ]
 
-    static func print(_ tally: Tally, seconds: Double, first: UInt64, operations: Int) {
+    static func print(_ tally: Occurrences, seconds: Double, first: UInt64, operations: Int) {
         let seeds = tally[Report.seeds]
         Swift.print(
             "seeds \(first)…\(first + UInt64(seeds) - 1), \(operations) operations each: \(tally[Report.requests]) requests in \(Int(seconds)) s"

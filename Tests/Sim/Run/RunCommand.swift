@@ -42,10 +42,10 @@ struct RunCommand: ParsableCommand {
         if tally[Report.failures] > 0 { throw ExitCode(1) }
     }
 
-    private func runHere() throws -> Tally {
+    private func runHere() throws -> Occurrences {
         let folder = "/dev/shm/otp-sim-\(getpid())"
         defer { removeFolder(folder) }
-        var tally = Tally()
+        var tally = Occurrences()
         for number in seed..<seed + UInt64(seeds) {
             let simulation = try Simulation(
                 seed: number, operations: operations, folder: folder, isDigesting: digest)
@@ -69,8 +69,8 @@ struct RunCommand: ParsableCommand {
     }
 
     /// This program again, once a part; what isn't a count is passed on.
-    private func runInParts() throws -> Tally {
-        var tally = Tally()
+    private func runInParts() throws -> Occurrences {
+        var tally = Occurrences()
         var parts: [UnsafeMutablePointer<FILE>] = []
         for job in 0..<jobs {
             let (first, end) = (seeds * job / jobs, seeds * (job + 1) / jobs)

@@ -44,7 +44,7 @@ final class Simulation {
     let grants: GrantChecker
     let delivery: DeliveryChecker
     let events: EventChecker
-    var tally = Tally()
+    var tally = Occurrences()
     var digest = Digest()
 
     var peers: [Peer] = []

@@ -2,12 +2,12 @@ import Engine
 import Wire
 
 /// What occurred, by name: a fault that never came proves nothing.
-struct Tally {
+struct Occurrences {
     private(set) var counts: [String: Int] = [:]
 
     mutating func add(_ name: String, _ count: Int = 1) { counts[name, default: 0] += count }
 
-    mutating func add(_ other: Tally) {
+    mutating func add(_ other: Occurrences) {
         for (name, count) in other.counts { counts[name, default: 0] += count }
     }
 
