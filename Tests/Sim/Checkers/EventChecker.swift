@@ -58,7 +58,7 @@ final class EventChecker {
             && a.challenge == b.challenge
             && a.subject == b.subject && a.status == b.status && a.limit == b.limit
             && a.attemptsLeft == b.attemptsLeft
-            && a.wallTimeMs == b.wallTimeMs && a.purpose == b.purpose
+            && a.wallTimeMs == b.wallTimeMs && a.purpose == b.purpose && a.count == b.count
     }
 
     /// Some event of the tenant that was pushed to somebody.

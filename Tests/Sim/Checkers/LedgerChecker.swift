@@ -119,7 +119,7 @@ final class LedgerChecker {
             life.isRedeemed = true
         case .requestRefused, .codeSubmitted, .codeDelivered, .deliveryFailed, .accountBlocked,
             .factorDisabled,
-            .clockStepped, .serverStarted, .serverDraining:
+            .clockStepped, .serverStarted, .serverDraining, .requestQuarantined, .refusalsCounted:
             break
         }
     }

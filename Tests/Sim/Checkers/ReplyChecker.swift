@@ -75,6 +75,7 @@ struct ReplyChecker {
         if case .refused(let refusal) = answer, let status = refusal.status {
             switch status {
             case .overloaded, .draining, .unknown: return
+            case .limited where refusal.limit == .requestRate: return
             case .requestTooOld where call.requestID.timeMs + 660_000 < now: return
             case .challengeNotOpen where isGone(call, now): return
             case .grantInvalid where isGone(call, now): return

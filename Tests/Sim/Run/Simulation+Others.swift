@@ -74,8 +74,9 @@ extension Simulation {
                 let goodbye = try FieldDecoder.decode(Goodbye.self, from: frame.body)
                 let reason = Goodbye.Reason(rawValue: goodbye.reason)
                 tally.add("goodbye \(reason.map { "\($0)" } ?? "?")")
-                // Where bytes come in parts and hours pass, a Hello can be late.
-                if peer.kind != .hostile, reason != .shuttingDown, reason != .helloTimeout {
+                // Where bytes come in parts and hours pass, they can be late.
+                let isExpected = reason == .shuttingDown || reason == .helloTimeout || reason == .frameTimeout
+                if peer.kind != .hostile, !isExpected {
                     history.violation("Goodbye to an honest peer: \(goodbye.text.text)")
                 }
             default: history.violation("a push of opcode \(frame.opcode)")
