@@ -63,6 +63,22 @@ import Testing
         try check("taken")
     }
 
+    /// A checkpoint begins between batches: LMDB never holds what the journal may yet lose.
+    @Test func onlySyncedStateIsFolded() throws {
+        let test = try TestStore(commit: .overlapped)
+        try test.put(2, TestStore.key(1, 2), [1])
+        try test.live.maintain(now: .max)
+        #expect(try !test.live.makesRoom, "a batch is open")
+        #expect(try test.live.commit(clock: test.clock) == .started)
+        try test.live.maintain(now: .max)
+        #expect(try !test.live.makesRoom, "a batch is being synced")
+        try test.finish()
+        try test.live.maintain(now: .max)
+        #expect(try test.live.makesRoom)
+        try test.checkpoint()
+        #expect(try test.read(2, TestStore.key(1, 2)) == [1])
+    }
+
     /// Absent from `expiresAt` on, in the overlay, in LMDB, in a read and in a scan.
     @Test(arguments: [false, true]) func expiryIsExact(_ isFolded: Bool) throws {
         let test = try TestStore()

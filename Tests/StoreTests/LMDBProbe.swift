@@ -39,6 +39,25 @@ extension LMDBEnvironment {
         try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
     }
 
+    func storedPosition() throws -> Position {
+        let transaction = try begin(readOnly: true)
+        defer { mdb_txn_abort(transaction) }
+        return try Store.position(self, in: transaction)
+    }
+
+    /// Another position, in a transaction that carries its id as ours do.
+    func overwrite(_ position: Position) throws {
+        let transaction = try begin(readOnly: false)
+        var bytes = [UInt8](repeating: 0, count: Position.bytes)
+        let code = bytes.withUnsafeMutableBytes { raw in
+            position.encode(into: raw)
+            return "position".withMeta { LMDBEnvironment.put(transaction, meta, $0, UnsafeRawBufferPointer(raw)) }
+        }
+        try LMDBEnvironment.check(code, "mdb_put")
+        try LMDBEnvironment.check(putTransactionID(transaction), "mdb_put txn")
+        try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
+    }
+
     /// What a stranger's tool might do: one transaction that isn't ours.
     static func foreignWrite(path: String) throws(StoreError) {
         var handle: OpaquePointer?

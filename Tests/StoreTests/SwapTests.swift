@@ -59,4 +59,52 @@ import Testing
         }
         #expect(throws: StoreError.self) { try test.open() }
     }
+
+    /// The epoch rises with every restore and never falls: a record of a later one means that its file is an old copy.
+    @Test(arguments: [false, true]) func anOldEpochIsRefused(_ isFolded: Bool) throws {
+        let test = try TestStore()
+        test.crash()
+        try Data("2\n".utf8).write(to: test.file("epoch"))
+        try test.open()
+        try test.write(1)
+        if isFolded { try test.checkpoint() }
+        test.crash()
+        try Data("1\n".utf8).write(to: test.file("epoch"))
+        #expect(throws: StoreError.self) { try test.open() }
+        try Data("2\n".utf8).write(to: test.file("epoch"))
+        try test.open()
+        #expect(try test.has(1))
+    }
+
+    /// Every field of LMDB's position is the journal record's: none can lead past a record.
+    @Test(arguments: ["sequence", "next", "tag", "clock"]) func aChangedPositionIsRefused(_ field: String)
+        throws
+    {
+        let test = try TestStore()
+        for number in 0..<3 { try test.write(number) }
+        try test.checkpoint()
+        for number in 3..<5 { try test.write(number) }
+        var position = try test.live.environment.storedPosition()
+        switch field {
+        case "sequence": position.sequence -= 1
+        case "next": position.next += 512
+        case "tag": position.tag.1 ^= 1
+        default: position.clock.engineMs += 1
+        }
+        try test.live.environment.overwrite(position)
+        test.crash()
+        #expect(throws: StoreError.self) { try test.open() }
+    }
+
+    @Test(arguments: [0o701, 0o710, 0o750, 0o777]) func aFolderForOthersIsRefused(_ mode: Int) throws {
+        let test = try TestStore()
+        test.crash()
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: test.path)
+        #expect(throws: StoreError.notPrivate(path: test.path, detail: "has mode 0\(String(mode, radix: 8))"))
+        {
+            try test.open()
+        }
+        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: test.path)
+        try test.open()
+    }
 }
