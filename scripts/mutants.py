@@ -68,15 +68,18 @@ def read_mutations():
 
 def mutate(mutations):
     """File by file, the text with all mutations in it. A mutation's number is its place in the list, from 1."""
-    places = {}
+    places, stale = {}, []
     for number, mutation in enumerate(mutations, 1):
         text = (ROOT / mutation.file).read_text()
         count = text.count(mutation.old)
         if count != 1:
-            raise ValueError(f"{mutation.where}: its text is {count} times in {mutation.file}, not once. Write it anew.")
+            stale.append(f"{mutation.where}: its text is {count} times in {mutation.file}, not once. Write it anew.")
+            continue
         start = text.index(mutation.old)
         new = mutation.new.replace("MUTANT", f"isMutant({number})")
         places.setdefault(mutation.file, []).append((start, start + len(mutation.old), new, mutation))
+    if stale:
+        raise ValueError("\n".join(stale))
     mutated = {}
     for file, edits in places.items():
         edits.sort(key=lambda edit: edit[0])
@@ -208,16 +211,25 @@ def unit_tests(filter=None):
     return [str(runner), "--testing-library", "swift-testing", "--no-parallel"] + (["--filter", filter] if filter else [])
 
 
-def machines():
-    """The short runs of the simulation and the crash states: what unit tests can't see."""
-    program = str(TREE / ".build/debug/otp-sim")
-    return []
+# Short forms of the machines that see what unit tests can't; `test:` of a mutation may name one.
+MACHINES = {
+    "race": "otp-bench race --challenges 20",
+    "crash": "otp-bench crash --kills 3",
+    "states": "otp-sim states --states 6000 --seed 1",
+}
+
+
+def stage(test):
+    """The command of one unit test's filter or of one machine."""
+    if test in MACHINES:
+        program, *rest = MACHINES[test].split()
+        return [str(TREE / ".build/debug" / program), *rest], MACHINE_LIMIT
+    return unit_tests(test), TEST_LIMIT
 
 
 def catch(mutation, number):
     started = time.monotonic()
-    stages = [(unit_tests(mutation.test), TEST_LIMIT), (unit_tests(), SUITE_LIMIT)]
-    stages += [(command, MACHINE_LIMIT) for command in machines()]
+    stages = [stage(mutation.test), (unit_tests(), SUITE_LIMIT)] + [stage(name) for name in MACHINES]
     for arguments, limit in stages:
         run = Run(arguments, number, limit)
         if run.caught:
@@ -244,9 +256,9 @@ def main():
     print(f"mutants: {len(chosen)} of {len(mutations)}, commit {commit.stdout.strip()}", flush=True)
     make_tree(mutations)
     build()
-    baseline = [(unit_tests(), SUITE_LIMIT)] + [(command, MACHINE_LIMIT) for command in machines()]
+    baseline = [(unit_tests(), SUITE_LIMIT)] + [stage(name) for name in MACHINES]
     if options.only:
-        baseline = [(unit_tests("|".join(sorted({m.test for _, m in chosen}))), SUITE_LIMIT)]
+        baseline = [stage(test) for test in sorted({m.test for _, m in chosen})]
     started = time.monotonic()
     for arguments, limit in baseline:
         run = Run(arguments, 0, limit)
