@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench race crash crash-states fuzz soak mutants sim clean
+.PHONY: help setup build release demo test run bench race crash crash-states fuzz soak mutants sim flood clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
@@ -9,6 +9,7 @@ CHALLENGES ?= 1000
 ONLY ?=
 SEEDS ?= 1000
 OPERATIONS ?= 1000
+HOURS ?= 24
 DEBUG := .build/debug
 RELEASE := .build/release
 
@@ -23,6 +24,7 @@ help:
 	@echo "make fuzz    the frame decoder and every message, under libFuzzer (SECONDS=60 SEED=1)"
 	@echo "make mutants seeded bugs: each must be caught by a test; prints the table (ONLY=part of a name)"
 	@echo "make sim     the whole server simulated under faults, from seeds (SEEDS=1000 SEED=1 OPERATIONS=1000)"
+	@echo "make flood   a simulated day of refused requests beside honest log-ins (HOURS=24 SEED=1)"
 	@echo "make soak    the main job from 16 clients, for long; any wrong answer fails (SECONDS=60 SEED=1)"
 
 setup:
@@ -45,6 +47,7 @@ test: build
 	$(DEBUG)/otp-sim run --seeds 60 --operations 300
 	@test "$$($(DEBUG)/otp-sim run --seeds 8 --operations 200 --digest | grep digest)" = \
 		"$$($(DEBUG)/otp-sim run --seeds 8 --operations 200 --digest | grep digest)" && echo "the same seeds gave the same bytes twice"
+	$(DEBUG)/otp-sim flood --hours 1
 	sh scripts/check-release-symbols.sh $(DEBUG)/otpd $(DEBUG)/otpctl $(DEBUG)/otp-courier
 	$(DEBUG)/otp-bench race --challenges 50
 	$(DEBUG)/otp-bench crash --kills 3
@@ -72,6 +75,10 @@ fuzz: setup
 sim: release
 	@git rev-parse HEAD
 	$(RELEASE)/otp-sim run --seeds $(SEEDS) --seed $(SEED) --operations $(OPERATIONS) --jobs $$(nproc)
+
+flood: release
+	@git rev-parse HEAD
+	$(RELEASE)/otp-sim flood --hours $(HOURS) --seed $(SEED)
 
 mutants: setup
 	python3 scripts/mutants.py --only "$(ONLY)"

@@ -5,5 +5,5 @@ import ArgumentParser
 struct OTPSim: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "otp-sim", abstract: "Simulates otpd with faults from a seed, and explores crash states of its store.",
-        subcommands: [RunCommand.self, States.self])
+        subcommands: [RunCommand.self, FloodCommand.self, States.self])
 }

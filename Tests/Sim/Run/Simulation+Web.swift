@@ -108,7 +108,7 @@ extension Simulation {
             m.phone = PhoneBytes(Simulation.phones[who.phone])
             ask = .requestCode(m)
         case .verify(var m):
-            m.code = CodeBytes("999999")
+            m.code = CodeBytes("\(100_000 + draw.below(900_000))")
             ask = .verify(m)
         case .redeem(var m):
             who.account = (who.account + 1) % plan.people
