@@ -79,6 +79,11 @@ let package = Package(
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ] + nio, path: "Tests/Sim", swiftSettings: settings),
 
+        // The real binary, killed, starved and misled. Its C part is a preload library that it compiles itself.
+        .executableTarget(
+            name: "otp-crash", dependencies: ["Wire", "CLinuxShim", "otpd", arguments], path: "Tests/Crash",
+            exclude: ["fault"], swiftSettings: settings),
+
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: settings),
         .testTarget(name: "LibCryptoTests", dependencies: ["LibCrypto"], swiftSettings: settings),
         .testTarget(name: "SMSTextTests", dependencies: ["SMSText"], swiftSettings: settings),

@@ -40,6 +40,8 @@ public enum Config {
         let commit = try root.choice("commit", CommitMode.allCases.map(\.rawValue)) ?? "auto"
         let connections = try root.integer("max_connections", 8...16_384)
         let perUID = try root.integer("max_connections_per_uid", 1...16_384)
+        // From what one batch needs to what a start reads quickly.
+        let segment = try root.integer("segment_kib", 256...1_048_576)
         var texts = MessageTexts()
         var tenants: [TenantPolicy] = []
         for reader in try root.tables("tenant") { tenants.append(try tenant(reader, &texts)) }
@@ -62,6 +64,7 @@ public enum Config {
             settings.commit = CommitMode(rawValue: commit) ?? .auto
             if let connections { settings.maxConnections = connections }
             settings.maxConnectionsPerUID = perUID
+            if let segment { settings.segmentBytes = segment << 10 }
             return settings
         } catch { throw root.fail("tenant", "\(error)") }
     }
