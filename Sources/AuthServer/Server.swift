@@ -132,10 +132,12 @@ public final class Server {
         // The last commit may be with the journal thread, on a slow disk for long.
         while try loop.submit({ box.value.store.isCommitting }).wait() { usleep(1_000) }
         usleep(20_000)
-        try loop.submit {
-            box.value.isStopped = true
-            try box.value.store.close(now: box.value.clock.now().engineMs)
-        }.wait()
+        // The last commit may still be on the journal thread: a slow disk gets its time, and the store is closed when it is done.
+        let end = linux_monotonic_nanos() + 10_000_000_000
+        while try !loop.submit({ try box.value.closeIfIdle() }).wait() {
+            guard linux_monotonic_nanos() < end else { endProcess("journal", "the last sync took over 10 s") }
+            usleep(1_000)
+        }
         try group.syncShutdownGracefully()
         // They hold the batch, which holds the store.
         store.onSynced = nil
@@ -150,6 +152,14 @@ struct Handoff<Value>: @unchecked Sendable {  // the loop's queue orders the han
 }
 
 extension Batch {
+    /// Closes the store unless a sync is under way; whether it did.
+    func closeIfIdle() throws -> Bool {
+        guard isIdle else { return false }
+        isStopped = true
+        try store.close(now: clock.now().engineMs)
+        return true
+    }
+
     /// The last commit and the last frame of every connection.
     package func sayGoodbye() {
         note([.serverDraining], rates.takeCounts())

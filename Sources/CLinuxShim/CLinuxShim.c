@@ -42,8 +42,25 @@ int linux_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid) {
 }
 
 int linux_open(const char *path, int flags, mode_t mode) {
-    int fd = open(path, flags | O_CLOEXEC, mode);
+    int fd;
+    do fd = open(path, flags | O_CLOEXEC, mode);
+    while (fd < 0 && errno == EINTR);
     return fd >= 0 ? fd : -errno;
+}
+
+int linux_rename_new(const char *from, const char *to) {
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+    if (errno != EINVAL) return -errno;
+    // A file system without the flag.
+    if (access(to, F_OK) == 0) return -EEXIST;
+    return rename(from, to) == 0 ? 0 : -errno;
+}
+
+int linux_reserve(int fd, off_t offset, off_t length) {
+    int result;
+    do result = fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, length);
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? 0 : -errno;
 }
 
 int linux_lock_exclusive(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno; }

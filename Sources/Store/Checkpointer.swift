@@ -65,7 +65,10 @@ package final class Checkpointer {
     /// record goes by a time that a crash may take back.
     func run(_ overlay: Overlay, position: Position) -> Outcome {
         do {
-            if let code = try fold(overlay, position, position.clock.engineMs) {
+            // An interrupted sync is no failure: nothing was committed, all of it is written again.
+            var code = try fold(overlay, position, position.clock.engineMs)
+            while code == EINTR { code = try fold(overlay, position, position.clock.engineMs) }
+            if let code {
                 guard code == ENOSPC || code == MDB_MAP_FULL else {
                     return .failed(.lmdb(operation: "checkpoint", code: code))
                 }
@@ -92,11 +95,13 @@ package final class Checkpointer {
     private func fold(_ overlay: Overlay, _ position: Position, _ now: UInt64) throws(StoreError) -> Int32? {
         let order = overlay.sortedIndices()
         var inserted = [Int](repeating: 0, count: specs.count)
+        try environment.reserve(pages: pagesNeeded(order.count))
         var transaction = try environment.begin(readOnly: false)
         for (done, index) in order.enumerated() {
             if done > 0, done % keysPerTransaction == 0 {
                 if let code = commit(transaction) { return code }
                 try reached(.keysCommitted)
+                try environment.reserve(pages: pagesNeeded(order.count - done))
                 transaction = try environment.begin(readOnly: false)
             }
             if let code = write(overlay, Int(index), transaction, now, &inserted) { return abort(transaction, code) }
@@ -115,6 +120,9 @@ package final class Checkpointer {
         }
         return commit(transaction)
     }
+
+    /// More than the pages that the next transaction can write: two a key, and what expires.
+    private func pagesNeeded(_ keys: Int) -> Int { 2 * min(keys, keysPerTransaction) + 1_024 }
 
     /// One entry of the overlay: `nil` = done.
     private func write(

@@ -1,4 +1,5 @@
 import CLMDB
+import CLinuxShim
 import Glibc
 
 /// One LMDB environment under otpd's rules: MDB_NOTLS alone, every database opened once, fixed big-endian keys.
@@ -14,6 +15,8 @@ final class LMDBEnvironment {
     private(set) var meta: MDB_dbi = 0
     private let path: String
     private var isClosed = false
+    /// Bytes of the file that have their place on the disk.
+    private var reservedBytes = 0
 
     /// No table was made yet: the first start of a new folder.
     var isNew: Bool { tables.allSatisfy { $0 == LMDBEnvironment.noTable } }
@@ -64,6 +67,12 @@ final class LMDBEnvironment {
     static func create(at path: String) throws(StoreError) {
         let env = try openEnvironment(path, mapBytes: 1 << 20)
         defer { mdb_env_close(env) }
+        while true {
+            do throws(StoreError) { return try createMeta(env) } catch .lmdb(_, EINTR) { continue }
+        }
+    }
+
+    private static func createMeta(_ env: OpaquePointer) throws(StoreError) {
         var handle: OpaquePointer?
         try check(mdb_txn_begin(env, nil, 0, &handle), "mdb_txn_begin")
         guard let transaction = handle else { throw .lmdb(operation: "mdb_txn_begin", code: ENOMEM) }
@@ -117,7 +126,16 @@ final class LMDBEnvironment {
 
     /// Makes the tables that aren't there yet; a start that finds all writes nothing.
     func createTables(_ specs: [TableSpec]) throws(StoreError) {
-        guard tables.contains(LMDBEnvironment.noTable) else { return }
+        let missing = tables
+        while tables.contains(LMDBEnvironment.noTable) {
+            do throws(StoreError) { return try createMissing(specs) } catch .lmdb(_, EINTR) {
+                // Nothing was committed, and the handles of an aborted transaction are closed.
+                tables = missing
+            }
+        }
+    }
+
+    private func createMissing(_ specs: [TableSpec]) throws(StoreError) {
         let transaction = try begin(readOnly: false)
         do throws(StoreError) {
             for (index, spec) in specs.enumerated() where tables[index] == LMDBEnvironment.noTable {
@@ -130,6 +148,21 @@ final class LMDBEnvironment {
             throw error
         }
         try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
+    }
+
+    /// Takes the place of the next `pages` pages on the disk before LMDB writes. On a full disk a write comes back short, and LMDB calls
+    /// that EIO, as it calls a broken disk: with its place taken it can't happen, and ENOSPC comes here, where nothing is at stake.
+    func reserve(pages: Int) throws(StoreError) {
+        let end = usedBytes + pages * 4096
+        guard end > reservedBytes else { return }
+        var fd: mdb_filehandle_t = -1
+        try LMDBEnvironment.check(mdb_env_get_fd(env, &fd), "mdb_env_get_fd")
+        switch linux_reserve(fd, off_t(reservedBytes), off_t(end - reservedBytes)) {
+        case 0: reservedBytes = end
+        // A file system that can't: LMDB finds out by itself.
+        case -EOPNOTSUPP, -ENOSYS: reservedBytes = .max
+        case let code: throw .io(operation: "fallocate", path: path + "/data.mdb", code: -code)
+        }
     }
 
     /// Every transaction of ours carries its own id: what a meta page points to must be the tree it was written with.

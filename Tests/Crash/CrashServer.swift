@@ -136,7 +136,8 @@ final class CrashServer {
         guard let file = fopen(errors, "r") else { return "nothing" }
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: 16 << 10)
-        return String(decoding: bytes.prefix(fread(&bytes, 1, bytes.count, file)), as: UTF8.self)
+        let count = fread(&bytes, 1, bytes.count, file)
+        return String(decoding: bytes.prefix(count), as: UTF8.self)
     }
 
     func remove() throws {

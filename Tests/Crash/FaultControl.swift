@@ -69,6 +69,15 @@ final class FaultControl {
 
     func disarm() { store(Offset.armed, UInt32(0)) }
 
+    /// Calls since it was armed.
+    var counts: [Call: UInt64] {
+        var counts: [Call: UInt64] = [:]
+        for (index, call) in Call.allCases.enumerated() {
+            counts[call] = value(Offset.counts + 8 * index, as: UInt64.self)
+        }
+        return counts
+    }
+
     /// Faults made since it was armed.
     var fired: UInt32 { value(Offset.fired, as: UInt32.self) }
 }

@@ -10,12 +10,17 @@ func spawn(_ arguments: [String], environment: [String] = [], errorsTo path: Str
     defer { for text in argv + envp { free(text) } }
     guard let path else { return linux_spawn(&argv, &envp) }
     // The child takes descriptors 0-2 over as they are.
-    let (saved, file) = (dup(2), open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600))
-    guard saved >= 0, file >= 0 else { return -errno }
+    fflush(nil)
+    let saved = (dup(1), dup(2))
+    let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+    guard saved.0 >= 0, saved.1 >= 0, file >= 0 else { return -errno }
+    dup2(file, 1)
     dup2(file, 2)
     let pid = linux_spawn(&argv, &envp)
-    dup2(saved, 2)
-    close(saved)
+    dup2(saved.0, 1)
+    dup2(saved.1, 2)
+    close(saved.0)
+    close(saved.1)
     close(file)
     return pid
 }

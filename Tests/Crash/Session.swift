@@ -118,12 +118,12 @@ func say(_ text: String) {
 }
 
 /// Says what broke and how to run it again, then ends with 1. The folder stays for a look.
-func ending(_ again: String, _ folder: () -> String?, _ body: () throws -> Void) throws {
+func ending(_ again: String?, _ folder: () -> String?, _ body: () throws -> Void) throws {
     signal(SIGPIPE, SIG_IGN)
     do { try body() } catch {
         say("\(error)")
         if let folder = folder() { say("left for a look: \(folder)") }
-        say("again: otp-crash \(again)")
+        if let again { say("again: otp-crash \(again)") }
         throw ExitCode(1)
     }
 }

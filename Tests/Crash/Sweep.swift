@@ -31,15 +31,15 @@ struct Sweep: ParsableCommand {
         }
         guard !kinds.isEmpty else { throw ValidationError("no such call or fault") }
         var runner: SweepRunner?
-        var current = ""
-        try ending(current, { runner?.folder }) {
+        try ending(nil, { runner?.folder }) {
             let work = try temporaryFolder()
             let made = SweepRunner(library: try CrashServer.buildLibrary(in: work), seed: common.seed, common: common)
             runner = made
             say("otp-crash sweep: \(kinds.count) kinds of fault, seed \(common.seed), commit \(commitName())")
             let began = linux_monotonic_nanos()
-            if let sample { try some(kinds, sample, made) } else { for kind in kinds { try all(kind, made) } }
-            current = ""
+            let reached = try reached(phases, made)
+            let present = kinds.filter { reached[$0.phase]?[$0.call] ?? 0 > 0 }
+            if let sample { try some(present, reached, sample, made) } else { for kind in present { try all(kind, made) } }
             try made.finish()
             try removeTree(work)
             let seconds = Int((linux_monotonic_nanos() - began) / 1_000_000_000)
@@ -62,13 +62,31 @@ struct Sweep: ParsableCommand {
         say("  \(kind): \(nth - from) calls\(more): \(last.killed) killed, \(last.survived) went on, \(last.exited) ended with a message")
     }
 
-    private func some(_ kinds: [SweepCase], _ count: Int, _ runner: SweepRunner) throws {
+    private func some(_ kinds: [SweepCase], _ reached: Calls, _ count: Int, _ runner: SweepRunner) throws {
         var generator = SeededGenerator(seed: common.seed)
         var tally = SweepRunner.Tally()
         for _ in 0..<count {
             let kind = kinds[Int(generator.next() % UInt64(kinds.count))]
-            _ = try attempt(kind, 1 + generator.next() % 12, runner, &tally)
+            let calls = reached[kind.phase]?[kind.call] ?? 1
+            _ = try attempt(kind, 1 + generator.next() % calls, runner, &tally)
         }
+    }
+
+    private typealias Calls = [SweepCase.Phase: [FaultControl.Call: UInt64]]
+
+    /// How many calls of each kind a run of each phase makes: a kind that isn't there needs no runs.
+    private func reached(_ phases: [SweepCase.Phase], _ runner: SweepRunner) throws -> Calls {
+        var found: Calls = [:]
+        var tally = SweepRunner.Tally()
+        for phase in phases {
+            for _ in 0..<2 {
+                _ = try attempt(SweepCase(phase: phase, call: .open, fault: .slow), .max, runner, &tally)
+                found[phase, default: [:]].merge(runner.counts, uniquingKeysWith: max)
+            }
+            let calls = (found[phase] ?? [:]).filter { $0.value > 0 }.map { "\($0.value) \($0.key)" }.sorted()
+            say("  \(phase.rawValue) makes \(calls.joined(separator: ", "))")
+        }
+        return found
     }
 
     private func attempt(_ kind: SweepCase, _ nth: UInt64, _ runner: SweepRunner, _ tally: inout SweepRunner.Tally) throws -> Bool {
@@ -110,7 +128,8 @@ struct SweepCase: CustomStringConvertible {
 
     private static func faults(of call: FaultControl.Call) -> [FaultControl.Fault] {
         switch call {
-        case .open: [.killBefore, .killAfter, .ioError, .noSpace, .interrupted]
+        // On a disk of this machine Linux doesn't interrupt it.
+        case .open: [.killBefore, .killAfter, .ioError, .noSpace]
         case .write, .pwrite, .writev: [.killBefore, .killAfter, .ioError, .noSpace, .interrupted, .short]
         case .fdatasync, .fsync: [.killBefore, .killAfter, .ioError, .noSpace, .interrupted, .slow]
         case .rename, .unlink, .mkdir: [.killBefore, .killAfter, .ioError, .noSpace]

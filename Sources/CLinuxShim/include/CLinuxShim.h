@@ -16,8 +16,12 @@ int linux_forbid_dumps(void);
 int linux_dont_dump(void *address, size_t length);
 /// SO_PEERCRED of a connected Unix socket: who was at the other end when it connected.
 int linux_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid);
-/// open(2), a variadic; O_CLOEXEC is always added. Returns a descriptor.
+/// open(2), a variadic; O_CLOEXEC is always added, an interrupted one is repeated. Returns a descriptor.
 int linux_open(const char *path, int flags, mode_t mode);
+/// renameat2(2) with RENAME_NOREPLACE: -EEXIST when `to` is there.
+int linux_rename_new(const char *from, const char *to);
+/// fallocate(2) with FALLOC_FL_KEEP_SIZE: disk space for a part of a file that may lie beyond its end.
+int linux_reserve(int fd, off_t offset, off_t length);
 /// flock(2) LOCK_EX | LOCK_NB.
 int linux_lock_exclusive(int fd);
 /// CLOCK_BOOTTIME and CLOCK_REALTIME, in nanoseconds. CLOCK_BOOTTIME goes on while the machine sleeps.

@@ -180,6 +180,7 @@ ssize_t pread64(int fd, void *bytes, size_t count, off_t offset) { return any_pr
 PLAIN(FDATASYNC, fdatasync, (int fd), (fd))
 PLAIN(FSYNC, fsync, (int fd), (fd))
 PLAIN(RENAME, rename, (const char *from, const char *to), (from, to))
+PLAIN(RENAME, renameat2, (int at, const char *from, int to_at, const char *to, unsigned flags), (at, from, to_at, to, flags))
 PLAIN(UNLINK, unlink, (const char *path), (path))
 PLAIN(MKDIR, mkdir, (const char *path, mode_t mode), (path, mode))
 PLAIN(FALLOCATE, fallocate, (int fd, int mode, off_t offset, off_t count), (fd, mode, offset, count))
