@@ -135,7 +135,7 @@ public final class Server {
         // The last commit may still be on the journal thread: a slow disk gets its time, and the store is closed when it is done.
         let end = linux_monotonic_nanos() + 10_000_000_000
         while try !loop.submit({ try box.value.closeIfIdle() }).wait() {
-            guard linux_monotonic_nanos() < end else { endProcess("journal", "the last sync took over 10 s") }
+            guard linux_monotonic_nanos() < end else { return endProcess("journal", "the last sync took over 10 s") }
             usleep(1_000)
         }
         try group.syncShutdownGracefully()

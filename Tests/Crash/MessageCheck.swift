@@ -42,8 +42,8 @@ struct MessageCheck {
                 guard former.line < push.line || former.life == push.life else {
                     throw Violation("message \(key): lease \(push.message.attempt) came before \(former.message.attempt)")
                 }
-                guard former.message.text == push.message.text, former.message.idempotencyKey == push.message.idempotencyKey else {
-                    throw Violation("message \(key): another text or idempotency key at lease \(push.message.attempt)")
+                guard code(of: former.message) == code(of: push.message), former.message.idempotencyKey == push.message.idempotencyKey else {
+                    throw Violation("message \(key): another code or idempotency key at lease \(push.message.attempt)")
                 }
             }
             former = push
