@@ -1,15 +1,16 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench race crash crash-states fuzz soak mutants sim flood clean
+.PHONY: help setup build release demo test run bench race crash crash-sweep powercut full-disk sanitize crash-states fuzz soak mutants sim flood clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
-KILLS ?= 50
+CYCLES ?= 2000
 STATES ?= 500000
 CHALLENGES ?= 1000
 ONLY ?=
 SEEDS ?= 1000
 OPERATIONS ?= 1000
 HOURS ?= 24
+export OTPD_COMMIT := $(shell git describe --always --dirty 2>/dev/null)
 DEBUG := .build/debug
 RELEASE := .build/release
 
@@ -19,8 +20,12 @@ help:
 	@echo "make run     a development server in the foreground (Ctrl-C stops it)"
 	@echo "make bench   request+verify cycles a second at 1, 16 and 64 clients, release build"
 	@echo "make race    64 clients race the right code on each of 1,000 challenges"
-	@echo "make crash   kill -9 fifty times under load; every acknowledgement must survive (KILLS=50 SEED=1)"
+	@echo "make crash   kill -9 at random under load, in starts and stops; every acknowledgement must survive (CYCLES=2000 SEED=1)"
+	@echo "make crash-sweep  the Nth system call of every kind killed or failed, N until a clean run, in every phase (SEED=1)"
+	@echo "make powercut  the power of an ext4 cut under load, for real; root (CYCLES=2000 SEED=1)"
+	@echo "make full-disk a disk full to the last block: sends refused, verifies go on; root (SEED=1)"
 	@echo "make crash-states  every state a power cut can leave of the store, each started and checked (STATES=500000 SEED=1)"
+	@echo "make sanitize  the suite under AddressSanitizer, then under ThreadSanitizer"
 	@echo "make fuzz    the frame decoder and every message, under libFuzzer (SECONDS=60 SEED=1)"
 	@echo "make mutants seeded bugs: each must be caught by a test; prints the table (ONLY=part of a name)"
 	@echo "make sim     the whole server simulated under faults, from seeds (SEEDS=1000 SEED=1 OPERATIONS=1000)"
@@ -50,8 +55,11 @@ test: build
 	$(DEBUG)/otp-sim flood --hours 1
 	sh scripts/check-release-symbols.sh $(DEBUG)/otpd $(DEBUG)/otpctl $(DEBUG)/otp-courier
 	$(DEBUG)/otp-bench race --challenges 50
-	$(DEBUG)/otp-bench crash --kills 3
-	$(DEBUG)/otp-bench crash --kills 2 --commit overlapped
+	$(DEBUG)/otp-crash kills --cycles 6 --folder-cycles 3 --harness
+	$(DEBUG)/otp-crash sweep --sample 8
+	$(DEBUG)/otp-crash time
+	$(DEBUG)/otp-crash power --cycles 2
+	$(DEBUG)/otp-crash full --rounds 1
 
 run: build
 	@exec $(DEBUG)/otpd --dev
@@ -63,11 +71,24 @@ race: release
 	$(RELEASE)/otp-bench race --challenges $(CHALLENGES) --clients 64 --seed $(SEED)
 
 crash: release
-	$(RELEASE)/otp-bench crash --kills $(KILLS) --seed $(SEED)
+	$(RELEASE)/otp-crash kills --cycles $(CYCLES) --seed $(SEED) --harness
+
+crash-sweep: release
+	$(RELEASE)/otp-crash sweep --seed $(SEED)
+
+powercut: release
+	$(RELEASE)/otp-crash power --cycles $(CYCLES) --seed $(SEED)
+
+full-disk: release
+	$(RELEASE)/otp-crash full --rounds 20 --seed $(SEED)
 
 crash-states: release
 	@echo "commit $$(git describe --always --dirty)"
 	$(RELEASE)/otp-sim states --states $(STATES) --seed $(SEED)
+
+sanitize: setup
+	$(SWIFT) test --no-parallel --sanitize=address --scratch-path .build-asan
+	$(SWIFT) test --no-parallel --sanitize=thread --scratch-path .build-tsan
 
 fuzz: setup
 	bash scripts/fuzz.sh $(SECONDS) $(SEED)
