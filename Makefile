@@ -4,6 +4,9 @@ SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
 CYCLES ?= 2000
+LOAD_SECONDS ?= 3
+REPEATS ?= 1
+PEERS ?=
 STATES ?= 500000
 CHALLENGES ?= 1000
 ONLY ?=
@@ -18,7 +21,8 @@ help:
 	@echo "make demo    install what is missing, build, run the main job on real input"
 	@echo "make test    install what is missing, build, run all fast tests"
 	@echo "make run     a development server in the foreground (Ctrl-C stops it)"
-	@echo "make bench   request+verify cycles a second at 1, 16 and 64 clients, release build"
+	@echo "make bench   otpd beside the floor, every figure of the design; bench-results/latest.html (LOAD_SECONDS=3 REPEATS=1 SEED=1)"
+	@echo "             PEERS=1: beside Redis 7 and PostgreSQL 15, which it installs"
 	@echo "make race    64 clients race the right code on each of 1,000 challenges"
 	@echo "make crash   kill -9 at random under load, in starts and stops; every acknowledgement must survive (CYCLES=2000 SEED=1)"
 	@echo "make crash-sweep  the Nth system call of every kind killed or failed, N until a clean run, in every phase (SEED=1)"
@@ -65,7 +69,8 @@ run: build
 	@exec $(DEBUG)/otpd --dev
 
 bench: release
-	$(RELEASE)/otp-bench cycle
+	$(if $(PEERS),sh scripts/setup.sh redis-server postgresql-15)
+	$(RELEASE)/otp-bench bench --seconds $(LOAD_SECONDS) --repeats $(REPEATS) --seed $(SEED) $(if $(PEERS),--peers)
 
 race: release
 	$(RELEASE)/otp-bench race --challenges $(CHALLENGES) --clients 64 --seed $(SEED)

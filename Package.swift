@@ -38,6 +38,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // C libraries of the distribution, and what Glibc's Swift overlay lacks.
@@ -65,9 +66,11 @@ let package = Package(
         .executableTarget(name: "otpd", dependencies: ["AuthServer", "LibCrypto", "Store", "CLinuxShim", log, arguments], swiftSettings: settings),
         .executableTarget(name: "otpctl", dependencies: ["AuthClient", "Wire", arguments], swiftSettings: settings),
         .executableTarget(name: "otp-courier", dependencies: ["Courier", "CLinuxShim", arguments], swiftSettings: settings),
+        .target(name: "CBenchPoll", path: "clients/bench/poll"),
         .executableTarget(
-            name: "otp-bench", dependencies: ["Wire", "CLinuxShim", arguments], path: "clients/bench",
-            swiftSettings: settings),
+            name: "otp-bench",
+            dependencies: ["Wire", "CLinuxShim", "CBenchPoll", arguments, .product(name: "Histogram", package: "hdrhistogram-swift")],
+            path: "clients/bench", exclude: ["floor", "probe", "peers", "poll", "README.md"], swiftSettings: settings),
 
         // What proves the promises: a disk that loses what isn't synced, and the whole server on it. Never part of a release.
         .target(name: "CFaultDisk", path: "Tests/FaultDisk"),

@@ -48,6 +48,7 @@ extension Batch {
             ("connections", UInt64(connections.count)), ("connections_refused_total", counters.connectionsRefused),
             ("accept_pauses_total", counters.acceptPauses), ("messages_waiting", UInt64(couriers.waiting)),
             ("journal_sequence", store.syncedSequence), ("journal_commits_total", s.commits),
+            ("journal_bytes_total", s.journalBytes),
             ("journal_sync_mean_ns", s.syncNanos / commits), ("journal_sync_at_start_ns", store.measuredSyncNanos),
             ("checkpoints_total", s.checkpoints), ("checkpoint_retries_total", s.checkpointRetries),
             ("lmdb_used_bytes", UInt64(s.mapUsedBytes)), ("disk_free_bytes", s.freeBytes),

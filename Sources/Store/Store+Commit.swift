@@ -25,6 +25,7 @@ extension Store {
             let total = try journal.seal(payloadBytes: payloadBytes, epoch: epoch, clock: clock)
             payloadBytes = 0
             statistics.commits += 1
+            statistics.journalBytes += UInt64(total)
             if commitMode == .overlapped {
                 isSyncing = true
                 startJournalJob(total)

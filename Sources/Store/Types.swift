@@ -118,6 +118,8 @@ public struct RecoveryReport: Sendable {
 /// Counters and gauges for the operator.
 public struct StoreStatistics: Sendable {
     public var commits: UInt64 = 0
+    /// Written to the journal, padding included.
+    public var journalBytes: UInt64 = 0
     public var syncNanos: UInt64 = 0
     public var checkpoints: UInt64 = 0
     public var checkpointRetries: UInt64 = 0

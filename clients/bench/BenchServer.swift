@@ -6,10 +6,15 @@ final class BenchServer {
     let folder: String
     let socket: String
     private let program: String
-    private var pid: pid_t = 0
+    private(set) var pid: pid_t = 0
+    /// Of otpd, `NAME=value`.
+    var environment = ["SWIFT_BACKTRACE=enable=no"]
+    /// Where otpd's log goes; nil = where ours goes.
+    var log: String?
 
-    /// Makes the folder, key and data; starts nothing yet. `program`: the otpd beside this executable.
-    init(commit: String = "auto") throws {
+    /// Makes the folder, key and data; starts nothing yet. `program`: the otpd beside this executable. `dataset`: a folder with `data` and
+    /// `master.key` to use instead of an empty store; otpd writes to it.
+    init(commit: String = "auto", dataset: String? = nil) throws {
         var path = [CChar](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &path, 4095)
         let own = String(decoding: path.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -21,8 +26,8 @@ final class BenchServer {
         socket = folder + "/s"
         try write(
             """
-            data = "\(folder)/data"
-            master_key = "\(folder)/master.key"
+            data = "\(dataset ?? folder)/data"
+            master_key = "\(dataset ?? folder)/master.key"
             issuer = "bench"
             commit = "\(commit)"
             [[tenant]]
@@ -37,7 +42,9 @@ final class BenchServer {
             roles = ["verify", "redeem", "courier", "observer", "admin"]
 
             """, to: folder + "/otpd.toml")
-        let made = spawn(["init", "--data", folder + "/data", "--master-key", folder + "/master.key"])
+        if dataset != nil { return }
+        let made = spawn(
+            "/bin/sh", ["-c", "exec '\(program)' init --data '\(folder)/data' --master-key '\(folder)/master.key' >/dev/null"])
         guard BenchServer.wait(made) == 0 else { throw BenchError("`otpd init` failed: is \(program) built?") }
     }
 
@@ -52,14 +59,13 @@ final class BenchServer {
         fclose(file)
     }
 
-    private func spawn(_ arguments: [String]) -> pid_t { spawn(program, arguments) }
-
     private func spawn(_ program: String, _ arguments: [String]) -> pid_t {
         var argv: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
         argv.append(nil)
         defer { for argument in argv { free(argument) } }
-        var environment: [UnsafeMutablePointer<CChar>?] = [strdup("SWIFT_BACKTRACE=enable=no"), nil]
-        defer { free(environment[0]) }
+        var environment: [UnsafeMutablePointer<CChar>?] = self.environment.map { strdup($0) }
+        environment.append(nil)
+        defer { for item in environment { free(item) } }
         return linux_spawn(&argv, &environment)
     }
 
@@ -71,7 +77,8 @@ final class BenchServer {
 
     /// Starts otpd; returns once it accepts connections.
     func start() throws {
-        pid = spawn(["--config", folder + "/otpd.toml"])
+        let command = "exec '\(program)' --config '\(folder)/otpd.toml'" + (log.map { " >>'\($0)' 2>&1" } ?? "")
+        pid = spawn("/bin/sh", ["-c", command])
         let end = linux_monotonic_nanos() + 20_000_000_000
         while linux_monotonic_nanos() < end {
             let fd = linux_connect(socket)

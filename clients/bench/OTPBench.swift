@@ -5,7 +5,7 @@ import ArgumentParser
 struct OTPBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "otp-bench", abstract: "Measure otpd, race it: each against a server of its own.",
-        version: "otp-bench 0.1", subcommands: [Cycle.self, Race.self])
+        version: "otp-bench 0.1", subcommands: [BenchCommand.self, LoadCommand.self, Gate.self, Cycle.self, Race.self])
 }
 
 /// What went wrong, for people.

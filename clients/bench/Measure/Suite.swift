@@ -1,0 +1,164 @@
+import CLinuxShim
+import Glibc
+import Wire
+
+/// The loads of `otp-bench bench`, in order.
+struct Suite {
+    private(set) var report: Report
+    let options: TargetOptions
+    let counts: [Int]
+    let timing: Session.Timing
+    let seed: UInt64
+
+    mutating func run(peers: Bool, slowMicros: Int, datasets: [String]) throws {
+        try against(.echo) { try $0.ceiling($1) }
+        try against(.floor) { suite, session in
+            try suite.closed(session)
+            try suite.open(session)
+        }
+        try against(.otpd) { try $0.own($1) }
+        try slowDisk(slowMicros)
+        if peers {
+            for kind in [TargetKind.redisAlways, .redisEverysec, .postgres] {
+                try against(kind) { suite, session in
+                    try suite.closed(session)
+                    try suite.closed(session, .lookup, clients: [suite.counts.last ?? 64])
+                    if kind != .redisEverysec { try suite.open(session) }
+                }
+            }
+        }
+        for folder in datasets { try scale(folder) }
+        try count()
+    }
+
+    private mutating func against(
+        _ kind: TargetKind, _ options: TargetOptions? = nil, dataset: Dataset? = nil,
+        _ body: (inout Suite, Session) throws -> Void
+    ) throws {
+        progress("\(kind.title)")
+        let session = try Session(kind, options ?? self.options, seed: seed, dataset: dataset)
+        try body(&self, session)
+        try session.target.stop()
+    }
+
+    private func progress(_ text: String) {
+        print("  \(text)")
+        fflush(nil)
+    }
+
+    private mutating func add(_ found: [Measurement]) {
+        for m in found { progress("    \(Text.row(m).prefix(7).joined(separator: "  "))  \(m.outcomes)") }
+        report.measurements += found
+    }
+
+    // MARK: loads
+
+    private mutating func closed(_ session: Session, _ mix: Mix = .cycle, clients: [Int]? = nil) throws {
+        for count in clients ?? counts {
+            add(try session.measure(mix.rawValue, [LoadStream(mix: mix, clients: count)], timing))
+        }
+    }
+
+    /// The load generator's own ceiling, with and without pipelining.
+    private mutating func ceiling(_ session: Session) throws {
+        try closed(session)
+        try closed(session, .lookup)
+        var deep = LoadStream(mix: .lookup, clients: 16)
+        deep.depth = 16
+        add(try session.measure("lookup pipelined", [deep], timing))
+    }
+
+    /// Latency over load: parts of the peak that the closed loop reached.
+    private mutating func open(_ session: Session) throws {
+        guard
+            let peak = report.measurements.filter({ $0.target == session.target.kind && $0.name == "cycle" })
+                .map(\.rate).max()
+        else { return }
+        for part in [0.1, 0.3, 0.5, 0.7, 0.8, 0.9] {
+            var stream = LoadStream(mix: .cycle, clients: counts.last ?? 64)
+            stream.rate = max(1, part * peak / 2)
+            add(try session.measure("open", [stream], timing))
+        }
+    }
+
+    private mutating func own(_ session: Session) throws {
+        let many = counts.last ?? 64
+        try closed(session)
+        try closed(session, .lookup)
+        for mix in [Mix.request, .guess, .refusal, .retry] {
+            try closed(session, mix, clients: [min(16, many)])
+        }
+        var deep = LoadStream(mix: .cycle, clients: min(16, many))
+        deep.depth = 4
+        add(try session.measure("cycle pipelined", [deep], timing))
+        try lookupsUnderWrites(session, many)
+        for spread in ["uniform:100000", "zipf:100000", "hot"] {
+            var stream = LoadStream(mix: .cycle, clients: min(16, many))
+            if let keys = KeySpread(spread) { stream.spread = keys }
+            add(try session.measure("spread", [stream], timing, spread: spread))
+        }
+        try open(session)
+    }
+
+    /// A steady rate of lookups alone, then the same beside all the writes that `many` clients can make.
+    private mutating func lookupsUnderWrites(_ session: Session, _ many: Int) throws {
+        var looks = LoadStream(mix: .lookup, clients: many)
+        looks.rate = 2_000
+        add(try session.measure("lookup idle", [looks], timing))
+        add(
+            try session.measure(
+                "lookup under writes", [LoadStream(mix: .cycle, clients: many), looks], timing))
+    }
+
+    private mutating func slowDisk(_ micros: Int) throws {
+        var options = options
+        options.slowSyncMicros = micros
+        let clients = [1, 16, 64]
+        try against(.otpd, options) { suite, session in
+            try suite.closed(session, clients: clients)
+            var looks = LoadStream(mix: .lookup, clients: 64)
+            looks.rate = 2_000
+            suite.add(
+                try session.measure(
+                    "lookup under writes", [looks, LoadStream(mix: .cycle, clients: 64)], suite.timing))
+        }
+    }
+
+    /// The main job and lookups over a prefilled store, then kill -9 and the first reply.
+    private mutating func scale(_ folder: String) throws {
+        let dataset = try Dataset.open(folder)
+        var options = options
+        options.dataset = folder
+        try against(.otpd, options, dataset: dataset) { suite, session in
+            let many = [suite.counts.last ?? 64]
+            try suite.closed(session, clients: many)
+            try suite.closed(session, .lookup, clients: many)
+            guard let target = session.target as? OTPDTarget else { return }
+            suite.report.restartMs = try target.restartAfterKill()
+            suite.progress("    first reply after kill -9: \(Text.number(suite.report.restartMs)) ms")
+        }
+    }
+
+    /// Counts of one client, with the probe preloaded.
+    private mutating func count() throws {
+        var options = options
+        options.probe = try Probe()
+        progress("counts per request")
+        let session = try Session(.otpd, options, seed: seed)
+        for mix in Mix.allCases { report.counts.append(try Suite.count(session, mix, errands: 200)) }
+        try session.target.stop()
+    }
+
+    /// Per reply, on the event loop's thread; the first errands only warm up.
+    static func count(_ session: Session, _ mix: Mix, errands: Int) throws -> Report.Counts {
+        _ = try session.counts(mix, limit: 20)
+        let (snapshot, replies) = try session.counts(mix, limit: errands)
+        let loop = snapshot.loop
+        func each(_ value: UInt64) -> Double { Double(value) / Double(max(1, replies)) }
+        return Report.Counts(
+            mix: mix, replies: replies, allocations: each(loop[.allocations]),
+            allocatedBytes: each(loop[.allocatedBytes]),
+            calls: each(loop.calls), syncs: each(snapshot.total[.syncs]),
+            journalBytes: each(snapshot.total[.journalBytes]))
+    }
+}
