@@ -60,7 +60,7 @@ struct SendWindow: Equatable {
 
     init(from record: inout RecordBuffer) {
         count = record.length(atMost: SendWindow.capacity)
-        unverified = min(Int(record.u8()), count)
+        unverified = record.length(atMost: count)
         for index in 0..<count { stamps[index] = record.ms() }
     }
 }

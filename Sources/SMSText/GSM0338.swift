@@ -36,12 +36,13 @@ public enum GSM0338 {
         return octets
     }
 
-    /// The text of unpacked septets. As the standard asks, an unknown escape gives its basic character, and
+    /// The text of unpacked septets, whatever the eighth bit is. As the standard asks, an unknown escape gives its basic character, and
     /// an escape that is escaped, or the last septet, a space.
     public static func decode(_ septets: [UInt8]) -> String {
         var scalars = String.UnicodeScalarView()
         var isEscaped = false
-        for septet in septets {
+        for octet in septets {
+            let septet = octet & 0x7F
             if septet == 0x1B {
                 if isEscaped { scalars.append(" ") }
                 isEscaped.toggle()
@@ -50,7 +51,7 @@ public enum GSM0338 {
             if isEscaped, let entry = extended.first(where: { $0.septet == septet }) {
                 scalars.append(entry.scalar)
             } else {
-                scalars.append(basic[Int(septet & 0x7F)])
+                scalars.append(basic[Int(septet)])
             }
             isEscaped = false
         }
