@@ -25,7 +25,7 @@ struct Recovery {
         while true {
             let file = try SegmentBytes(Journal.path(folder, segment))
             if next == 0, segment == position.segment {
-                try checkPosition(file)
+                try checkPosition(file, plain)
                 next = Int(position.next)
             }
             while let header = record(in: file.bytes, at: next, segment) {
@@ -54,8 +54,11 @@ struct Recovery {
     }
 
     /// The record that LMDB's position names must be there, and every field of the position must be that record's: else the journal
-    /// was cut or is another one, or the position was changed and would lead past records.
-    private func checkPosition(_ file: SegmentBytes) throws(StoreError) {
+    /// was cut or is another one, or the position was changed and would lead past records. It is opened too: what its checksum lets pass
+    /// isn't yet what was sealed.
+    private func checkPosition(
+        _ file: SegmentBytes, _ plain: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) {
         guard position.sequence > 0 else {
             guard position == Position() else { throw endsEarly(file.path) }
             return
@@ -70,7 +73,7 @@ struct Recovery {
             throw endsEarly(file.path)
         }
         guard header.uuid == uuid, position == Position(header, raw, at: Int(offset)) else { throw endsEarly(file.path) }
-        try checkEpoch(header, file.path)
+        _ = try open(raw, header, plain, file.path)
     }
 
     /// A record in a format of later times isn't a torn one: nothing of it may be dropped.
