@@ -24,7 +24,10 @@ public struct PeerRule: Sendable, Equatable {
 
 /// One `[[listener]]` of the configuration.
 public struct ListenerRule: Sendable, Equatable {
-    /// At most 107 bytes: `sun_path`.
+    /// `sun_path` less its NUL.
+    static let maxPathBytes = 107
+
+    /// At most `maxPathBytes`.
     public var path: String
     /// Permission bits of the socket.
     public var mode: UInt32

@@ -26,12 +26,13 @@ public enum Config {
 
     /// The same from text.
     public static func parse(_ text: String, name: String) throws(ConfigError) -> ServerSettings {
+        let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
+        let file = ConfigFile(name: name, lines: lines)
+        try file.refuseWhatEndsTheParser()
         let table: TOMLTable
         do { table = try TOMLTable(string: text) } catch let error as TOMLParseError {
             throw ConfigError(description: "\(name):\(error.source.begin.line): \(error.description)")
         } catch { throw ConfigError(description: "\(name): \(error)") }
-        let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
-        let file = ConfigFile(name: name, lines: lines)
         let root = ConfigReader(table, path: "", file: file)
         let data = try root.required("data")
         let key = try root.required("master_key")
@@ -182,8 +183,8 @@ public enum Config {
 
     private static func listener(_ r: ConfigReader, _ known: [TenantPolicy]) throws(ConfigError) -> ListenerRule {
         let path = try r.required("path")
-        guard path.utf8.count <= Listener.maxPathBytes else {
-            throw r.fail("path", "has \(path.utf8.count) bytes; a socket path has at most \(Listener.maxPathBytes)")
+        guard path.utf8.count <= ListenerRule.maxPathBytes else {
+            throw r.fail("path", "has \(path.utf8.count) bytes; a socket path has at most \(ListenerRule.maxPathBytes)")
         }
         let mode = try r.string("mode") ?? "0660"
         guard let bits = UInt32(mode, radix: 8), bits <= 0o777 else { throw r.fail("mode", "write it as \"0660\"") }

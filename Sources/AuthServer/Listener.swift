@@ -18,9 +18,6 @@ final class Listener {
         let description: String
     }
 
-    /// `sun_path` less its NUL.
-    static let maxPathBytes = 107
-
     let rule: ListenerRule
     private let channel: any Channel
     private let inode: UInt64
@@ -35,9 +32,9 @@ final class Listener {
 
     /// Binds and listens; on the calling thread, before the loop serves.
     static func start(_ rule: ListenerRule, batch: Batch, group: MultiThreadedEventLoopGroup) throws -> Listener {
-        guard rule.path.utf8.count <= maxPathBytes else {
+        guard rule.path.utf8.count <= ListenerRule.maxPathBytes else {
             throw Failure(
-                description: "socket path \(rule.path) has \(rule.path.utf8.count) bytes; the kernel allows \(maxPathBytes). "
+                description: "socket path \(rule.path) has \(rule.path.utf8.count) bytes; the kernel allows \(ListenerRule.maxPathBytes). "
                     + "Choose a shorter one, such as /run/otpd/otpd.sock.")
         }
         // Two servers on one path: the lock file decides, never the socket file.
@@ -100,7 +97,7 @@ final class Listener {
     private static func staging(_ path: String) -> String {
         let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
         let staged = folder + ".otpd-\(getpid())"
-        return staged.utf8.count <= maxPathBytes ? staged : path
+        return staged.utf8.count <= ListenerRule.maxPathBytes ? staged : path
     }
 
     private static func peer(of channel: any Channel) -> EventLoopFuture<PeerCredentials> {
