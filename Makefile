@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench race crash crash-sweep powercut full-disk sanitize crash-states fuzz soak mutants sim flood clean
+.PHONY: help setup build release demo test run bench race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
@@ -8,6 +8,7 @@ LOAD_SECONDS ?= 3
 REPEATS ?= 1
 PEERS ?=
 STATES ?= 500000
+VARIANT ?= asan
 CHALLENGES ?= 1000
 ONLY ?=
 SEEDS ?= 1000
@@ -30,7 +31,8 @@ help:
 	@echo "make full-disk a disk full to the last block: sends refused, verifies go on; root (SEED=1)"
 	@echo "make crash-states  every state a power cut can leave of the store, each started and checked (STATES=500000 SEED=1)"
 	@echo "make sanitize  the suite under AddressSanitizer, then under ThreadSanitizer"
-	@echo "make fuzz    the frame decoder and every message, under libFuzzer (SECONDS=60 SEED=1)"
+	@echo "make fuzz    ten targets under libFuzzer and AddressSanitizer, SECONDS over all (SECONDS=60 SEED=1 VARIANT=asan|fast)"
+	@echo "make fuzz-planted  each target finds its planted bug, at most SECONDS each (SECONDS=60 SEED=1)"
 	@echo "make mutants seeded bugs: each must be caught by a test; prints the table (ONLY=part of a name)"
 	@echo "make sim     the whole server simulated under faults, from seeds (SEEDS=1000 SEED=1 OPERATIONS=1000)"
 	@echo "make flood   a simulated day of refused requests beside honest log-ins (HOURS=24 SEED=1)"
@@ -96,7 +98,10 @@ sanitize: setup
 	$(SWIFT) test --no-parallel --sanitize=thread --scratch-path .build-tsan
 
 fuzz: setup
-	bash scripts/fuzz.sh $(SECONDS) $(SEED)
+	VARIANT=$(VARIANT) bash scripts/fuzz.sh $(SECONDS) $(SEED)
+
+fuzz-planted: setup
+	bash scripts/fuzz-planted.sh $(SECONDS) $(SEED)
 
 sim: release
 	@git rev-parse HEAD

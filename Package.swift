@@ -87,6 +87,10 @@ let package = Package(
             name: "otp-crash", dependencies: ["Wire", "CLinuxShim", "otpd", arguments], path: "Tests/Crash",
             exclude: ["fault"], swiftSettings: settings),
 
+        // Replays what fuzzing has found and its corpora, without libFuzzer; scripts/fuzz-build.sh compiles the same targets with it.
+        .testTarget(
+            name: "FuzzReplayTests", dependencies: ["AuthServer", "Engine", "LibCrypto", "SMSText", "Store", "Wire"],
+            path: "Tests/Fuzz", exclude: ["Entry.swift", "corpus", "finds", "planted"], swiftSettings: settings),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: settings),
         .testTarget(name: "LibCryptoTests", dependencies: ["LibCrypto"], swiftSettings: settings),
         .testTarget(name: "SMSTextTests", dependencies: ["SMSText"], swiftSettings: settings),
