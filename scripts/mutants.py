@@ -7,6 +7,7 @@ tests, then the machines (simulation, crash states), until one fails. Production
 
     scripts/mutants.py            all of them
     scripts/mutants.py --only N   those whose name contains N
+    scripts/mutants.py --alone M  what one machine sees without the other tests
     scripts/mutants.py --check    only that every mutation still applies (part of `make test`)
 """
 
@@ -19,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -156,14 +158,16 @@ def build():
 
 
 class Run:
-    """One program under one mutant: how it ended, and which test said so."""
+    """One program under one mutant, to its first failure: how it ended, and which test said so."""
 
-    def __init__(self, arguments, number, limit):
-        self.caught = None
-        environment = {**os.environ, "OTPD_MUTANT": str(number), "SWIFT_BACKTRACE": "enable=no"}
+    def __init__(self, arguments, number, limit, machine=None):
+        self.caught, self.machine = None, machine
+        self.suite, self.test, self.violation, self.tail = "", "", "", []
+        # Tests that are cut off leave their folders behind.
+        folder = tempfile.mkdtemp(prefix="mutant-")
+        environment = {**os.environ, "OTPD_MUTANT": str(number), "SWIFT_BACKTRACE": "enable=no", "TMPDIR": folder}
         process = subprocess.Popen(arguments, cwd=TREE, env=environment, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-        self.suite, self.test, self.tail = "", "", []
         try:
             self.follow(process, time.monotonic() + limit)
         finally:
@@ -171,12 +175,15 @@ class Run:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             process.stdout.close()
+            shutil.rmtree(folder, ignore_errors=True)
         if self.caught is None and process.returncode != 0:
-            how = f"exit {process.returncode}" if process.returncode > 0 else signal.Signals(-process.returncode).name
-            self.caught = f"{self.label()} ({how})"
+            code = process.returncode
+            self.caught = self.label(f"exit {code}" if code > 0 else signal.Signals(-code).name)
 
-    def label(self):
-        return f"{self.suite}/{self.test}" if self.test else (self.tail[-1] if self.tail else "")[:70]
+    def label(self, how):
+        if self.machine:
+            return f"{self.machine}: {(self.violation or how)[:100]}"
+        return f"{self.suite}/{self.test} ({how})"
 
     def follow(self, process, end):
         selector = selectors.DefaultSelector()
@@ -184,7 +191,7 @@ class Run:
         pending = b""
         while self.caught is None:
             if not selector.select(timeout=max(0.0, end - time.monotonic())):
-                self.caught = f"{self.label()} (no end)"
+                self.caught = self.label("no end")
                 return
             chunk = os.read(process.stdout.fileno(), 65536)
             if not chunk:
@@ -195,15 +202,15 @@ class Run:
                 self.see(line.decode(errors="replace"))
 
     def see(self, line):
-        self.tail = (self.tail + [line])[-30:]
+        self.tail = (self.tail + [line])[-40:]
+        if "VIOLATION" in line:
+            self.violation = self.violation or line
         if match := re.search(r"Suite (\w+) started", line):
             self.suite = match[1]
         if match := re.search(r"Test (\w+)\(.*\) started", line):
             self.test = match[1]
         if match := re.search(r"Test (\w+)\(.*\) recorded an issue.* at (\w+)\.swift:", line):
             self.caught = self.caught or f"{match[2]}/{match[1]}"
-        if match := re.search(r"(\w+)\.swift:\d+: error: (\w+)\.(\w+)", line):
-            self.caught = self.caught or f"{match[2]}/{match[3]}"
 
 
 def unit_tests(filter=None):
@@ -215,32 +222,34 @@ def unit_tests(filter=None):
 MACHINES = {
     "race": "otp-bench race --challenges 20",
     "crash": "otp-bench crash --kills 3",
-    "states": "otp-sim states --states 6000 --seed 1",
+    "states": "otp-sim states --states 3000 --seed 1",
+    "sim": "otp-sim run --seeds 60 --operations 300 --seed 1 --max-violations 1",
 }
 
 
 def stage(test):
-    """The command of one unit test's filter or of one machine."""
+    """How to run the unit tests that a filter finds, or a machine."""
     if test in MACHINES:
         program, *rest = MACHINES[test].split()
-        return [str(TREE / ".build/debug" / program), *rest], MACHINE_LIMIT
-    return unit_tests(test), TEST_LIMIT
+        return [str(TREE / ".build/debug" / program), *rest], MACHINE_LIMIT, test
+    return unit_tests(test), TEST_LIMIT if test else SUITE_LIMIT, None
 
 
-def catch(mutation, number):
-    started = time.monotonic()
-    stages = [stage(mutation.test), (unit_tests(), SUITE_LIMIT)] + [stage(name) for name in MACHINES]
-    for arguments, limit in stages:
-        run = Run(arguments, number, limit)
+def first_failure(stages, number):
+    """What failed, or None; and the seconds that took."""
+    started, run = time.monotonic(), None
+    for arguments, limit, machine in stages:
+        run = Run(arguments, number, limit, machine)
         if run.caught:
-            return run.caught, time.monotonic() - started
-    return None, time.monotonic() - started
+            break
+    return run, time.monotonic() - started
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", metavar="NAME", help="mutants whose name contains NAME")
     parser.add_argument("--check", action="store_true", help="only check that every mutation applies")
+    parser.add_argument("--alone", choices=sorted(MACHINES), help="only this machine: what it sees by itself")
     options = parser.parse_args()
     try:
         mutations = read_mutations()
@@ -256,25 +265,24 @@ def main():
     print(f"mutants: {len(chosen)} of {len(mutations)}, commit {commit.stdout.strip()}", flush=True)
     make_tree(mutations)
     build()
-    baseline = [(unit_tests(), SUITE_LIMIT)] + [stage(name) for name in MACHINES]
-    if options.only:
-        baseline = [stage(test) for test in sorted({m.test for _, m in chosen})]
-    started = time.monotonic()
-    for arguments, limit in baseline:
-        run = Run(arguments, 0, limit)
-        if run.caught:
-            sys.exit("\n".join(run.tail) + f"\nmutants: without a mutant {run.caught} fails; mend that first")
-    print(f"without a mutant all pass ({time.monotonic() - started:.0f} s)\n", flush=True)
+    everything = [stage(None)] + [stage(name) for name in MACHINES]
+    own = [stage(test) for test in sorted({mutation.test for _, mutation in chosen})]
+    alone = [stage(options.alone)] if options.alone else None
+    run, seconds = first_failure(alone or (own if options.only else everything), 0)
+    if run.caught:
+        sys.exit("\n".join(run.tail) + f"\nmutants: without a mutant {run.caught} fails; mend that first")
+    print(f"without a mutant all pass ({seconds:.0f} s)\n", flush=True)
     width = max(len(m.name) for _, m in chosen)
     survivors = []
     for number, mutation in chosen:
-        caught, seconds = catch(mutation, number)
-        if not caught:
+        run, seconds = first_failure(alone or [stage(mutation.test)] + everything, number)
+        if not run.caught:
             survivors.append(mutation)
-        print(f"{mutation.name:{width}}  {mutation.promise}  {seconds:6.1f} s  {caught or 'NOT CAUGHT: ' + mutation.breaks}",
-              flush=True)
+        said = run.caught or "NOT CAUGHT: " + mutation.breaks
+        print(f"{mutation.name:{width}}  {mutation.promise}  {seconds:6.1f} s  {said}", flush=True)
     print(f"\ncaught {len(chosen) - len(survivors)} of {len(chosen)}")
-    return 1 if survivors else 0
+    # A machine alone needn't see everything.
+    return 1 if survivors and not options.alone else 0
 
 
 if __name__ == "__main__":
