@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood clean
+.PHONY: help setup build release demo test run bench race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
@@ -15,6 +15,8 @@ SEEDS ?= 1000
 OPERATIONS ?= 1000
 HOURS ?= 24
 export OTPD_COMMIT := $(shell git describe --always --dirty 2>/dev/null)
+CONNECTIONS ?= 5000
+COUNT ?= 500
 DEBUG := .build/debug
 RELEASE := .build/release
 
@@ -37,6 +39,8 @@ help:
 	@echo "make sim     the whole server simulated under faults, from seeds (SEEDS=1000 SEED=1 OPERATIONS=1000)"
 	@echo "make flood   a simulated day of refused requests beside honest log-ins (HOURS=24 SEED=1)"
 	@echo "make soak    the main job from 16 clients, for long; any wrong answer fails (SECONDS=60 SEED=1)"
+	@echo "make hostile thousands of hostile connections beside honest ones (SECONDS=60 CONNECTIONS=5000 SEED=1)"
+	@echo "make bitflips starts on damaged data folders: refused or crashed, never a wrong accept (COUNT=500 SEED=1)"
 
 setup:
 	@sh scripts/setup.sh
@@ -66,6 +70,8 @@ test: build
 	$(DEBUG)/otp-crash time
 	$(DEBUG)/otp-crash power --cycles 2
 	$(DEBUG)/otp-crash full --rounds 1
+	$(DEBUG)/otp-bench hostile --seconds 3 --quiet 1 --connections 300 --flood 100 --rate 50
+	$(DEBUG)/otp-bench bitflips --count 12
 
 run: build
 	@exec $(DEBUG)/otpd --dev
@@ -116,6 +122,12 @@ mutants: setup
 
 soak: release
 	$(RELEASE)/otp-bench cycle --clients 16 --seconds $(SECONDS) --seed $(SEED)
+
+hostile: release
+	$(RELEASE)/otp-bench hostile --seconds $(SECONDS) --connections $(CONNECTIONS) --seed $(SEED)
+
+bitflips: release
+	$(RELEASE)/otp-bench bitflips --count $(COUNT) --seed $(SEED)
 
 clean:
 	rm -rf .build .otpd-dev

@@ -15,9 +15,14 @@ extension Batch {
         cutOffTheLate(now: now)
     }
 
-    /// Frames that were left undecided are looked at again.
+    /// Frames that were left undecided are looked at again: those alone, not the halves of frames of thousands of slow peers.
     func enqueueWaiting() {
-        for connection in connections where connection.input.readableBytes > 0 { enqueue(connection) }
+        let waited = stalled
+        stalled.removeAll(keepingCapacity: true)
+        for connection in waited {
+            connection.isStalled = false
+            if !connection.isClosing { enqueue(connection) }
+        }
     }
 
     /// A full batch: the next turn takes the request. A full overlay: admission slows to the checkpoint's speed, for a while.

@@ -47,6 +47,10 @@ package final class Batch {
     var looksAgain = false
     /// Requests that this turn has decided.
     private var decidedInTurn = 0
+    /// Pages of events that this turn has read.
+    private var pagesInTurn = 0
+    /// Connections whose next request waits for the sync under way, or for room.
+    var stalled: [Connection] = []
     private var entropy = EntropyBlock()
 
     init(engine: Engine, store: Store, clock: EngineClock, settings: ServerSettings, loop: any EventLoop) throws {
@@ -89,6 +93,7 @@ package final class Batch {
         var state = StoreState(store: store, now: context.now)
         entropy.renew()
         decidedInTurn = 0
+        pagesInTurn = 0
         if store.canAccept { stalledSince = 0 }
         if !store.isCommitting { engine.beginBatch() }
         // 3. Decide, in order of arrival; replies are encoded into the connections, held or ready.
@@ -116,7 +121,7 @@ package final class Batch {
         holding.removeAll(keepingCapacity: true)
         for connection in released { connection.release() }
         for connection in released { connection.flush() }
-        events.push(engine.events, to: connections, store, now: context.now)
+        events.push(engine.events)
         if couriers.hasWork(now: context.now) { schedule() }
         if isDraining { onDrain() }
     }
@@ -160,6 +165,9 @@ package final class Batch {
             decidedInTurn += 1
         }
         connection.input.discardReadBytes()
+        guard events.wantsPage(connection) else { return }
+        guard pagesInTurn < Bounds.maxPages else { return enqueue(connection) }
+        pagesInTurn += 1
         events.pump(connection, store, now: context.now)
     }
 
@@ -175,7 +183,10 @@ package final class Batch {
             guard frame.flags.rawValue == 0 else { throw .badFlags(frame.flags.rawValue) }
             counters.requests += 1
             state.beginRequest()
-            return try dispatch(frame, connection, context, &state, &entropy) ? frame.totalBytes : 0
+            if try dispatch(frame, connection, context, &state, &entropy) { return frame.totalBytes }
+            if !connection.isStalled { stalled.append(connection) }
+            connection.isStalled = true
+            return 0
         } catch {
             counters.frameErrors += 1
             connection.close(Goodbye(error))

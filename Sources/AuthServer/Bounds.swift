@@ -37,6 +37,8 @@ enum Bounds {
     static let stallMs: UInt64 = 1_000
     /// Events of one page for a subscriber that is behind.
     static let eventPage = 64
+    /// Such pages that one turn reads: many subscribers that are behind share what the turn has to spare, and requests don't wait for them.
+    static let maxPages = 4
     /// Milliseconds that a lease lasts by default, and at most.
     static let leaseMs: UInt64 = 15_000
     /// Milliseconds between looks at leases and checkpoints when nothing else happens.

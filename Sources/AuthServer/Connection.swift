@@ -26,6 +26,8 @@ package final class Connection: ChannelInboundHandler {
     private(set) var isClosing = false
     /// Waits in the batch's list for its turn.
     var isQueued = false
+    /// Waits for the sync under way, or for room.
+    var isStalled = false
     /// Its index among the batch's connections.
     var place = -1
 

@@ -14,6 +14,8 @@ final class EventFeed {
         var isBehind: Bool
     }
 
+    /// Connections with a subscription: pushes don't look at the thousands without.
+    private var subscribers: [Connection] = []
     /// The newest durable event.
     private(set) var head = Cursor.zero
     /// Engine time of the newest `clockStepped` that is kept: challenges from before stay void, over restarts too.
@@ -47,8 +49,13 @@ final class EventFeed {
             subscription.cursor = message.cursor
             subscription.isBehind = message.cursor != head
         }
+        if connection.subscription == nil { subscribers.append(connection) }
         connection.subscription = subscription
         return nil
+    }
+
+    func remove(_ connection: Connection) {
+        if connection.subscription != nil { subscribers.removeAll { $0 === connection } }
     }
 
     /// The cursor's own event is still there, so nothing after it has gone.
@@ -73,10 +80,10 @@ final class EventFeed {
     }
 
     /// The batch's events, now durable, to everybody who keeps up.
-    func push(_ events: [EventPush], to connections: [Connection], _ store: Store, now: UInt64) {
+    func push(_ events: [EventPush]) {
         guard let last = events.last else { return }
         head = last.cursor
-        for connection in connections {
+        for connection in subscribers {
             guard var subscription = connection.subscription, !connection.isClosing else { continue }
             if !subscription.isBehind {
                 for event in events where event.tenant == subscription.tenant || event.tenant == 0 {
@@ -91,16 +98,20 @@ final class EventFeed {
                 if !subscription.isBehind { subscription.cursor = last.cursor }
             }
             connection.subscription = subscription
-            if subscription.isBehind { pump(connection, store, now: now) }
+            if wantsPage(connection) { connection.batch.enqueue(connection) }
             connection.flush()
         }
     }
 
-    /// A page for a subscriber that is behind and has credit.
+    /// Behind, with credit, and reading.
+    func wantsPage(_ connection: Connection) -> Bool {
+        guard let subscription = connection.subscription, subscription.isBehind, subscription.credit > 0 else { return false }
+        return connection.isWritable && !connection.isClosing
+    }
+
+    /// A page for a subscriber that wants one.
     func pump(_ connection: Connection, _ store: Store, now: UInt64) {
-        guard var subscription = connection.subscription, subscription.isBehind, subscription.credit > 0,
-            connection.isWritable, !connection.isClosing
-        else { return }
+        guard wantsPage(connection), var subscription = connection.subscription else { return }
         let start = subscription.cursor == .zero ? [] : RecordKey(subscription.cursor).withBytes { Array($0) }
         var pushed = 0
         var reachedEnd = true

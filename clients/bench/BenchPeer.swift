@@ -41,6 +41,12 @@ final class BenchPeer {
 
     deinit { close(fd) }
 
+    /// From now on a read that takes longer fails.
+    func limitReads(seconds: Int) {
+        var time = timeval(tv_sec: seconds, tv_usec: 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+    }
+
     func requestID(_ generator: inout SeededGenerator) -> Bytes16 {
         let now = engineMs + (linux_monotonic_nanos() - since) / 1_000_000
         return Bytes16(
@@ -66,6 +72,7 @@ final class BenchPeer {
     func receive() throws -> [Received] {
         let count = read(fd, &chunk, chunk.count)
         if count < 0, errno == EINTR { return [] }
+        if count < 0, errno == EAGAIN { throw BenchError("no reply came in time") }
         guard count > 0 else { throw BenchError("the connection ended") }
         input += chunk.prefix(count)
         var frames: [Received] = []

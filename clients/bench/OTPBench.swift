@@ -4,8 +4,11 @@ import ArgumentParser
 @main
 struct OTPBench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "otp-bench", abstract: "Measure otpd, race it: each against a server of its own.",
-        version: "otp-bench 0.1", subcommands: [BenchCommand.self, LoadCommand.self, Gate.self, Cycle.self, Race.self])
+        commandName: "otp-bench", abstract: "Measure otpd, race it, torment it: each against a server of its own.",
+        version: "otp-bench 0.1",
+        subcommands: [
+            BenchCommand.self, LoadCommand.self, Gate.self, Cycle.self, Race.self, Hostile.self, HostilePeers.self, Bitflips.self,
+        ])
 }
 
 /// What went wrong, for people.
