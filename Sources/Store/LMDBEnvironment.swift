@@ -17,6 +17,8 @@ final class LMDBEnvironment {
     private var isClosed = false
     /// Bytes of the file that have their place on the disk.
     private var reservedBytes = 0
+    /// Bits of the tables that were ever made.
+    private var made: UInt32 = 0
 
     /// No table was made yet: the first start of a new folder.
     var isNew: Bool { tables.allSatisfy { $0 == LMDBEnvironment.noTable } }
@@ -55,6 +57,7 @@ final class LMDBEnvironment {
             for spec in specs {
                 tables.append(try LMDBEnvironment.open(spec.name, transaction) ?? LMDBEnvironment.noTable)
             }
+            try checkTables(specs, transaction)
         } catch {
             mdb_txn_abort(transaction)
             throw error
@@ -121,27 +124,41 @@ final class LMDBEnvironment {
         let code = mdb_dbi_open(transaction, name, 0, &dbi)
         if code == MDB_NOTFOUND { return nil }
         try check(code, "mdb_dbi_open \(name)")
+        var flags: UInt32 = 0
+        try check(mdb_dbi_flags(transaction, dbi, &flags), "mdb_dbi_flags \(name)")
+        guard flags == 0 else { throw .damaged(path: "lmdb \(name)", detail: "it has flags that otpd never sets (\(flags))") }
         return dbi
+    }
+
+    /// A table that was made once and isn't there has lost its name to a flipped bit: making it anew would forget all it held.
+    private func checkTables(_ specs: [TableSpec], _ transaction: OpaquePointer) throws(StoreError) {
+        made = UInt32(truncatingIfNeeded: try number("tables", bytes: 4, transaction) ?? 0)
+        for (index, spec) in specs.enumerated() where made & 1 << spec.id != 0 && tables[index] == LMDBEnvironment.noTable {
+            throw .damaged(path: path, detail: "the table `\(spec.name)` is gone")
+        }
     }
 
     /// Makes the tables that aren't there yet; a start that finds all writes nothing.
     func createTables(_ specs: [TableSpec]) throws(StoreError) {
+        let all = specs.reduce(0) { $0 | UInt32(1) << $1.id }
         let missing = tables
-        while tables.contains(LMDBEnvironment.noTable) {
-            do throws(StoreError) { return try createMissing(specs) } catch .lmdb(_, EINTR) {
+        while tables.contains(LMDBEnvironment.noTable) || made & all != all {
+            do throws(StoreError) { return try createMissing(specs, all) } catch .lmdb(_, EINTR) {
                 // Nothing was committed, and the handles of an aborted transaction are closed.
                 tables = missing
             }
         }
     }
 
-    private func createMissing(_ specs: [TableSpec]) throws(StoreError) {
+    private func createMissing(_ specs: [TableSpec], _ all: UInt32) throws(StoreError) {
         let transaction = try begin(readOnly: false)
         do throws(StoreError) {
             for (index, spec) in specs.enumerated() where tables[index] == LMDBEnvironment.noTable {
                 try LMDBEnvironment.check(
                     mdb_dbi_open(transaction, spec.name, UInt32(MDB_CREATE), &tables[index]), "mdb_dbi_open \(spec.name)")
             }
+            try LMDBEnvironment.check(
+                LMDBEnvironment.putNumber(transaction, meta, "tables", made | all), "mdb_put tables")
             try LMDBEnvironment.check(putTransactionID(transaction), "mdb_put txn")
         } catch {
             mdb_txn_abort(transaction)

@@ -115,6 +115,7 @@ extension Store {
                 failure = .lmdb(operation: "mdb_txn_renew", code: code)
                 throw .lmdb(operation: "mdb_txn_renew", code: code)
             }
+            snapshotsTaken += 1
             snapshotSequence = try Store.position(environment, in: readTransaction).sequence
             precondition(
                 snapshotSequence >= done.lastSequence,

@@ -10,6 +10,7 @@ extension Store {
         if let found = read(active, table, key, now, buffer) { return found }
         if let frozen, let found = read(frozen, table, key, now, buffer) { return found }
         guard let sealed = try LMDBEnvironment.get(readTransaction, environment.tables[Int(table)], key) else {
+            try absence.check(table: table, key: key, transaction: readTransaction, snapshot: snapshotsTaken)
             return .absent
         }
         // Authentic first, expired second: a flipped bit in the clear header must not make a record vanish.

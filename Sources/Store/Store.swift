@@ -14,6 +14,9 @@ public final class Store {
     let keyring: Keyring
     let journal: Journal
     let opener: TableOpener
+    let absence: AbsenceProof
+    /// How often the read transaction was renewed.
+    var snapshotsTaken = 0
     private let lock: FileDescriptor
     let checkpointWorker: Worker
     let journalWorker: Worker?
@@ -117,6 +120,7 @@ public final class Store {
         case .overlapped: commitMode = .overlapped
         }
         opener = TableOpener(keyring)
+        absence = AbsenceProof(environment, opener)
         syncedSequence = position.sequence
         readTransaction = try environment.begin(readOnly: true)
         snapshotSequence = try Store.position(environment, in: readTransaction).sequence
@@ -247,6 +251,7 @@ public final class Store {
     package func abandon() {
         journalWorker?.stop()
         checkpointWorker.stop()
+        absence.close()
         mdb_txn_abort(readTransaction)
         environment.close()
         failure = .poisoned
