@@ -124,9 +124,11 @@ soak: release
 	$(RELEASE)/otp-bench cycle --clients 16 --seconds $(SECONDS) --seed $(SEED)
 
 hostile: release
+	@git rev-parse HEAD
 	$(RELEASE)/otp-bench hostile --seconds $(SECONDS) --connections $(CONNECTIONS) --seed $(SEED)
 
 bitflips: release
+	@git rev-parse HEAD
 	$(RELEASE)/otp-bench bitflips --count $(COUNT) --seed $(SEED)
 
 clean:
