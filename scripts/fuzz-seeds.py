@@ -73,7 +73,8 @@ seed("records", "grant", b"\x04\x01" + struct.pack(">IH", 1, 2) + b"g" * 80 + ms
 for state in range(1, 6):
     seed("records", f"outbox-{state}", bytes([5, 1, state]) + struct.pack(">I", 1) + bytes([1, 2]) + b"k" * 16 + ms * 3)
 event = b"\x01" + struct.pack(">H", 7) + ms * 2 + struct.pack(">IH", 1, 2) + b"c" * 32 + struct.pack(">H", 45) + bytes([2, 4])
-seed("records", "event", b"\x06" + bytes(range(14)) + event)
+seed("records", "event-1", b"\x06" + bytes(range(14)) + event)
+seed("records", "event-2", b"\x06" + bytes(range(14)) + b"\x02" + event[1:] + struct.pack(">Q", 9))
 seed("records", "slot", b"\x07" + b"i" * 16)
 
 times = struct.pack(">QQ", 1_780_000_000_000, 1_780_000_660_000)
@@ -141,7 +142,7 @@ purpose = ('[[tenant.purpose]]\nnumber=7\nname="pay"\nprofile="psd2-payment"\nal
            'require_session=false\ntext="{code} {shop} {minutes}"\n')
 limits = ('[tenant.limits]\nunverified_per_hour=1\nunverified_per_day=2\ntotal_per_hour=3\ntotal_per_day=50\n'
           'phones_per_account_day=1\naccounts_per_phone_day=2\nopen_per_phone=5\nverifies_per_phone_minute=9\nmode="shadow"\n')
-full = ('data="/d"\nmaster_key="/k"\nissuer="i"\ncommit="inline"\nmax_connections=64\n[[tenant]]\nnumber=1\nname="a"\n'
+full = ('data="/d"\nmaster_key="/k"\nissuer="i"\ncommit="inline"\nmax_connections=64\nmax_connections_per_uid=9\n[[tenant]]\nnumber=1\nname="a"\n'
         'shop="A"\n' + limits + purpose + '[[listener]]\npath="/s"\nmode="0600"\ntenants=[1]\nroles=["verify"]\n'
         '[[peer]]\nuid=33\ntenant=1\nroles=["verify","redeem"]\n')
 seed("config", "full", full.encode())

@@ -16,6 +16,7 @@ enum ConfigFuzz: FuzzTarget {
         }
         try expect(!settings.issuer.isEmpty || text.contains("issuer"), "an issuer that the file doesn't name")
         try expect((8...16_384).contains(settings.maxConnections), "\(settings.maxConnections) connections")
+        try expect((1...16_384).contains(settings.connectionsPerUID), "\(settings.connectionsPerUID) connections of a uid")
         try expect(!settings.tenants.isEmpty && !settings.listeners.isEmpty && !settings.peers.isEmpty, "a part is missing")
         try expect(areDifferent(settings.tenants.map(\.number)), "two tenants with one number")
         try expect(areDifferent(settings.listeners.map(\.path)), "two listeners at one path")

@@ -71,7 +71,10 @@ enum RecordsFuzz: FuzzTarget {
         guard let event = EventRecord.decode(key: key, value: value) else { return }
         var again = RecordBuffer()
         EventRecord.encode(event, into: &again)
-        let problem = again.withBytes { difference($0, value) } ?? RecordKey(event.cursor).withBytes { difference($0, key) }
+        // A record of the first schema is written as one of the second, with no count.
+        let now = value[0] == 1 ? [2] + value.dropFirst() + [UInt8](repeating: 0, count: 8) : Array(value)
+        let change = again.withBytes { bytes in now.withUnsafeBytes { difference(bytes, $0) } }
+        let problem = change ?? RecordKey(event.cursor).withBytes { difference($0, key) }
         if let problem { throw FuzzFailure(description: "an event changes in a round trip: \(problem)") }
     }
 }
