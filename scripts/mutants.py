@@ -28,7 +28,7 @@ SCRATCH = ROOT / ".build-mutants"
 TREE = SCRATCH / "tree"
 KEYS = ("name", "promise", "breaks", "test", "file")
 # Seconds; a mutant that hangs is caught, as the same tests end when no mutant is active.
-TEST_LIMIT, SUITE_LIMIT, MACHINE_LIMIT = 120, 900, 180
+TEST_LIMIT, SUITE_LIMIT, MACHINE_LIMIT = 120, 900, 300
 
 
 class Mutation:
@@ -223,6 +223,7 @@ MACHINES = {
     "race": "otp-bench race --challenges 20",
     "crash": "otp-bench crash --kills 3",
     "states": "otp-sim states --states 3000 --seed 1",
+    "starts": "otp-sim states --scenario first --states 12000 --seed 1",
     "sim": "otp-sim run --seeds 60 --operations 300 --seed 1 --max-violations 1",
 }
 
