@@ -35,20 +35,34 @@ final class Checker {
     /// All of it. `shopper`: a number that no load uses.
     func check(shopper: UInt64) throws {
         try retryUncertain()
-        try takeMessages()
-        let history = try History(try LogEntry.read(logPath))
-        let challenges = try history.challenges()
-        let events = try allEvents()
+        try log.turned(16_000)
+        server.control.boottimeShiftMs += 16_000
+        try writer.learnTime()
+        try reader.learnTime()
+        let deadline = linux_monotonic_nanos() + 5_000_000_000
+        var history: History
+        var challenges: [Bytes16: ExpectedChallenge]
+        var events: [EventPush]
+        var messages: MessageCheck
+        var stream: EventStream
+        repeat {
+            try takeMessages()
+            history = try History(try LogEntry.read(logPath))
+            challenges = try history.challenges()
+            events = try allEvents()
+            stream = try EventStream(events)
+            messages = try MessageCheck(history, challenges, stream)
+            // A busy machine gets its time.
+        } while messages.owed != nil && linux_monotonic_nanos() < deadline
         guard events.starts(with: formerEvents, by: { $0.isSame($1) }) else {
             throw Violation("events that were read before are gone or changed (\(formerEvents.count) then, \(events.count) now)")
         }
-        let stream = try EventStream(events)
         for event in history.events {
             guard stream.holds(event) else { throw Violation("an event that was pushed is gone: \(event.cursor)") }
         }
         try stream.check(challenges, history)
         try check(Array(challenges.values))
-        try MessageCheck(history, challenges, stream).run()
+        try messages.run()
         formerEvents = events
         try freshCycle(shopper)
         count(history, challenges, events)
@@ -95,12 +109,8 @@ final class Checker {
 
     // MARK: what is owed
 
-    /// After every lease has ended: all messages that are still owed come, and are reported.
+    /// After every lease has ended: messages that are still owed come, and are reported.
     private func takeMessages() throws {
-        try log.turned(16_000)
-        server.control.boottimeShiftMs += 16_000
-        try writer.learnTime()
-        try reader.learnTime()
         while true {
             var lease = LeaseMessages()
             lease.credit = 64
@@ -136,6 +146,8 @@ final class Checker {
                 if frame.flags == .push { events.append(try frame.decode(EventPush.self)) }
                 if frame.flags == .reply, frame.correlation == number {
                     head = try frame.decode(Subscribe.Reply.self).head
+                    // What came before it was the flow of an earlier Subscribe.
+                    events.removeAll()
                 }
             }
             guard !reader.isDead else { throw Violation("otpd ended while it pushed events: \(server.said())") }

@@ -3,19 +3,15 @@ import Wire
 /// Messages: none is lost, none goes out more often than crashes and ended leases explain, none after it was settled.
 struct MessageCheck {
     private let history: History
-    private let challenges: [Bytes16: ExpectedChallenge]
-    private let stream: EventStream
+    private var groups: [String: [History.Pushed]] = [:]
+    /// The line of the first report that settled it.
+    private var settled: [String: Int] = [:]
+    /// A message that should have come by now, if there is one.
+    private(set) var owed: String?
 
-    init(_ history: History, _ challenges: [Bytes16: ExpectedChallenge], _ stream: EventStream) {
+    init(_ history: History, _ challenges: [Bytes16: ExpectedChallenge], _ stream: EventStream) throws {
         self.history = history
-        self.challenges = challenges
-        self.stream = stream
-    }
-
-    func run() throws {
-        var groups: [String: [History.Pushed]] = [:]
         for push in history.pushes { groups["\(push.message.challenge)-\(push.message.send)", default: []].append(push) }
-        var settled: [String: Int] = [:]
         for act in history.acts where act.opcode == .reportMessage && act.isDone {
             let report = try act.decode(ReportMessage.self)
             guard let outcome = ReportMessage.Outcome(rawValue: report.outcome), outcome != .transientFailure, let acted = act.acted
@@ -23,12 +19,15 @@ struct MessageCheck {
             let key = "\(report.challenge)-\(report.send)"
             settled[key] = min(settled[key] ?? .max, acted)
         }
-        for (key, group) in groups { try check(key, group, settled[key]) }
         for challenge in challenges.values where challenge.state == .open {
             let key = "\(challenge.id)-\(challenge.resends + 1)"
-            guard groups[key] == nil, settled[key] == nil, stream.count(.deliveryFailed, challenge.id) == 0 else { continue }
-            throw Violation("message \(key) was never pushed and never failed: it is lost")
+            if groups[key] == nil, settled[key] == nil, stream.count(.deliveryFailed, challenge.id) == 0 { owed = key }
         }
+    }
+
+    func run() throws {
+        for (key, group) in groups { try check(key, group, settled[key]) }
+        if let owed { throw Violation("message \(owed) was never pushed and never failed: it is lost") }
     }
 
     private func check(_ key: String, _ group: [History.Pushed], _ settled: Int?) throws {
