@@ -100,7 +100,7 @@ crash-states: release
 	$(RELEASE)/otp-sim states --states $(STATES) --seed $(SEED)
 
 sanitize: setup
-	$(SWIFT) test --no-parallel --sanitize=address --scratch-path .build-asan
+	LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/lsan.supp $(SWIFT) test --no-parallel --sanitize=address --scratch-path .build-asan
 	$(SWIFT) test --no-parallel --sanitize=thread --scratch-path .build-tsan
 
 fuzz: setup
