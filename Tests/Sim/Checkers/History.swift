@@ -70,6 +70,18 @@ final class History {
     func challenge(of grant: Bytes32) -> ChallengeHistory? { grants[grant] }
     func note(grant: Bytes32, of challenge: ChallengeHistory) { grants[grant] = challenge }
 
+    /// Refusals by a limit, with the time between which they were decided.
+    struct Refused {
+        let call: Call
+        let refusal: Refusal
+        let from: UInt64
+        let to: UInt64
+    }
+    private(set) var refusals: [Refused] = []
+    func note(refusal: Refusal, of attempt: Attempt, now: UInt64) {
+        refusals.append(Refused(call: attempt.call, refusal: refusal, from: attempt.sent, to: now))
+    }
+
     /// RequestCodes in the order of sending, repeats included.
     private var requests: [(at: UInt64, call: Call)] = []
 

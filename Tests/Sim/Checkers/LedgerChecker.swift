@@ -11,7 +11,9 @@ final class LedgerChecker {
     private struct Send {
         let at: UInt64
         let challenge: Bytes16
-        var isVerified = false
+        /// When a right code cleared it.
+        var clearedAt = UInt64.max
+        var isVerified: Bool { clearedAt != .max }
     }
     private struct Party: Hashable {
         let value: Int
@@ -24,12 +26,27 @@ final class LedgerChecker {
     private final class Life {
         let openedAt: UInt64
         var endedBy: UInt16 = 0
+        var endedAt = UInt64.max
         var wrong = 0
         var sends = 1
         var verifiedAt: UInt64 = 0
         var isRedeemed = false
         init(openedAt: UInt64) { self.openedAt = openedAt }
+
+        func end(_ event: EventPush) {
+            endedBy = event.kind
+            endedAt = event.engineTimeMs
+        }
     }
+    /// Blocks of an account and phone, and since when the factor is off, as they came.
+    private struct Block {
+        let pair: Pair
+        let asker: Int
+        let from: UInt64
+        let until: UInt64
+    }
+    private var blocks: [Block] = []
+    private var offSince: [Pair: UInt64] = [:]
     private struct Streak {
         var total = 0
         var ofClass = [0, 0, 0]
@@ -73,6 +90,7 @@ final class LedgerChecker {
             apply(kind, event, challenge)
         }
         compare()
+        for refused in history.refusals where refused.call.who.tenant == tenant { justify(refused) }
     }
 
     private func rules(_ challenge: ChallengeHistory) -> SimPurpose {
@@ -96,18 +114,18 @@ final class LedgerChecker {
         case .codeVerified:
             guard let life = open(event, challenge, "a code was accepted") else { return }
             countGuess(event, challenge)
-            life.endedBy = event.kind
+            life.end(event)
             life.verifiedAt = now
-            verified(challenge)
+            verified(challenge, now)
         case .attemptsExhausted:
             guard let life = lives[challenge.id] else { return }
             if life.wrong != rules(challenge).attempts {
                 say("exhausted after \(life.wrong) attempts", event)
             }
-            life.endedBy = event.kind
+            life.end(event)
         case .challengeCancelled, .challengeSuperseded:
             guard let life = open(event, challenge, "cancelled or superseded") else { return }
-            life.endedBy = event.kind
+            life.end(event)
         case .grantRedeemed:
             guard let life = lives[challenge.id] else {
                 return say("a grant of an unknown challenge was redeemed", event)
@@ -211,13 +229,17 @@ final class LedgerChecker {
         if alive.count >= 3 { say("a 4th open challenge of a phone", event) }
     }
 
-    private func verified(_ challenge: ChallengeHistory) {
+    private func verified(_ challenge: ChallengeHistory, _ now: UInt64) {
         let who = challenge.who
         let (phone, account) = (
             Party(value: who.phone, asker: who.asker), Party(value: who.account, asker: who.asker)
         )
-        for index in (phones[phone] ?? []).indices { phones[phone]?[index].isVerified = true }
-        for index in (accounts[account] ?? []).indices { accounts[account]?[index].isVerified = true }
+        for index in (phones[phone] ?? []).indices where phones[phone]?[index].isVerified == false {
+            phones[phone]?[index].clearedAt = now
+        }
+        for index in (accounts[account] ?? []).indices where accounts[account]?[index].isVerified == false {
+            accounts[account]?[index].clearedAt = now
+        }
         streaks[Pair(account: who.account, phone: who.phone)] = nil
     }
 
@@ -251,9 +273,13 @@ final class LedgerChecker {
         let beyond = streak.ofClass[asker] - first
         if streak.total >= 100 {
             streak.blockedUntil = [0, 0, 0]
+            let pair = Pair(account: who.account, phone: who.phone)
+            if offSince[pair] == nil { offSince[pair] = now }
         } else if beyond >= 0, beyond % 5 == 0 {
             let minutes: [UInt64] = [15, 30, 60]
             streak.blockedUntil[asker] = now + minutes[min(beyond / 5, 2)] * 60_000
+            let pair = Pair(account: who.account, phone: who.phone)
+            blocks.append(Block(pair: pair, asker: asker, from: now, until: streak.blockedUntil[asker]))
         }
         streaks[Pair(account: who.account, phone: who.phone)] = streak
     }
@@ -284,5 +310,88 @@ final class LedgerChecker {
                 miss("\(challenge.resends) resends were answered, \(life.sends - 1) debited")
             }
         }
+    }
+
+    // MARK: refusals
+
+    /// A refusal must be true of some moment between the request's sending and its answer.
+    private func justify(_ refused: History.Refused) {
+        let who = refused.call.who
+        guard who.account >= 0, who.phone >= 0 else { return }
+        let isTrue: Bool
+        switch refused.refusal.status {
+        case .blocked:
+            isTrue = blocks.contains {
+                $0.pair == Pair(account: who.account, phone: who.phone) && $0.asker == Int(who.asker)
+                    && $0.from <= refused.to
+                    && $0.until > refused.from
+            }
+        case .factorDisabled:
+            isTrue = (offSince[Pair(account: who.account, phone: who.phone)] ?? .max) <= refused.to
+        default: isTrue = isFull(refused, who)
+        }
+        if !isTrue {
+            history.violation(
+                "refused without a reason: \(describe(.refused(refused.refusal))) between \(refused.from) and \(refused.to), \(who) "
+                    + "[request \(refused.call.requestID)]")
+        }
+    }
+
+    private func isFull(_ refused: History.Refused, _ who: Who) -> Bool {
+        let (from, to) = (refused.from, refused.to)
+        let (minute, hour, day): (UInt64, UInt64, UInt64) = (60_000, 3_600_000, 86_400_000)
+        let phone = phones[Party(value: who.phone, asker: who.asker)] ?? []
+        let account = accounts[Party(value: who.account, asker: who.asker)] ?? []
+        func used(_ sends: [Send], _ window: UInt64, unverified: Bool) -> Int {
+            sends.count { $0.at <= to && $0.at + window > from && !(unverified && $0.clearedAt < from) }
+        }
+        switch refused.refusal.limit {
+        case .resendGap: return isInGap(phone, refused, who)
+        case .challengeSends:
+            return lives.contains {
+                $0.value.sends >= 3 && history.challenges[$0.key]?.who.session == who.session
+            }
+        case .phoneUnverifiedHour: return used(phone, hour, unverified: true) >= 5
+        case .phoneUnverifiedDay: return used(phone, day, unverified: true) >= 10
+        case .phoneTotalHour: return used(phone, hour, unverified: false) >= 20
+        case .phoneTotalDay: return used(phone, day, unverified: false) >= 50
+        case .accountUnverifiedHour: return used(account, hour, unverified: true) >= 5
+        case .accountUnverifiedDay: return used(account, day, unverified: true) >= 10
+        case .accountTotalHour: return used(account, hour, unverified: false) >= 20
+        case .accountTotalDay: return used(account, day, unverified: false) >= 50
+        case .accountPhonesDay:
+            let others = (usedPhones[Party(value: who.account, asker: who.asker)] ?? []).filter {
+                $0.at <= to && $0.at + day > from
+            }
+            return Set(others.map(\.other)).count >= 3
+        case .phoneAccountsDay:
+            let others = (usedAccounts[Party(value: who.phone, asker: who.asker)] ?? []).filter {
+                $0.at <= to && $0.at + day > from
+            }
+            return Set(others.map(\.other)).count >= 5
+        case .phoneOpenChallenges:
+            let open = history.order.filter { challenge in
+                guard challenge.who.tenant == tenant, challenge.who.phone == who.phone,
+                    challenge.who.asker == who.asker,
+                    let life = lives[challenge.id]
+                else { return false }
+                return life.openedAt <= to && life.endedAt >= from
+                    && life.openedAt + rules(challenge).lifeMs > from
+            }
+            return open.count >= 3
+        case .phoneVerifyMinute:
+            return (guesses[who.phone] ?? []).count { $0 <= to && $0 + minute > from } >= 10
+        // In memory, by whole minutes: not a matter of events.
+        case .requestRate, .serverLoad, .failureStreak, .some(.none), nil:
+            return refused.refusal.limit == .requestRate
+        }
+    }
+
+    private func isInGap(_ sends: [Send], _ refused: History.Refused, _ who: Who) -> Bool {
+        let gaps = (policy.purposes[who.purpose] ?? SimPurpose()).gapMs
+        let before = sends.filter { $0.at <= refused.to }
+        guard let last = before.last, last.clearedAt >= refused.from else { return false }
+        let open = before.count { $0.clearedAt >= refused.from && $0.at + 86_400_000 > last.at }
+        return refused.from < last.at + gaps[min(open, gaps.count) - 1]
     }
 }

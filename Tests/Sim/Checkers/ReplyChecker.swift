@@ -47,6 +47,11 @@ struct ReplyChecker {
     func received(_ answer: Answer, to attempt: Attempt, now: UInt64) {
         let call = attempt.call
         let isRepeat = call.settled != nil
+        if case .refused(let refusal) = answer, let status = refusal.status,
+            [.limited, .blocked, .factorDisabled].contains(status)
+        {
+            history.note(refusal: refusal, of: attempt, now: now)
+        }
         checkRetry(answer, call, attempt, now)
         switch call.ask {
         case .requestCode: requestCode(answer, call, now, isRepeat: isRepeat)

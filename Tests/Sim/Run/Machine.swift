@@ -70,7 +70,7 @@ final class Machine {
             core.store.abandon()
             throw error
         }
-        finishJobs()
+        // An overlapped sync of the first commit may still be under way when the first request comes.
         loop.run()
         look()
     }

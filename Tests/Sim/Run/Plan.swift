@@ -22,6 +22,8 @@ struct Plan {
     var hostiles = 0
     var courierDeaths = 0
     var observerLeaves = 10
+    /// Permille of steps that end at a moment at which something ends.
+    var edges = 0
     /// Permille a step that a waiting job runs.
     var journalSpeed = 1_000
     var checkpointSpeed = 500
@@ -64,6 +66,7 @@ struct Plan {
         if draw.chance(350) { hostiles = draw.pick([10, 60]) }
         if draw.chance(400) { courierDeaths = draw.pick([10, 50]) }
         if draw.chance(500) { journalSpeed = draw.pick([200, 500, 900]) }
+        if draw.chance(600) { edges = draw.pick([100, 400]) }
         checkpointSpeed = draw.pick([3, 100, 500, 1_000])
         if draw.chance(400) { interleaving = draw.pick([200, 600]) }
         if draw.chance(400) { startCrashes = draw.pick([150, 400]) }
@@ -88,6 +91,7 @@ struct Plan {
         hostiles = 0
         courierDeaths = 0
         observerLeaves = 0
+        edges = 0
         journalSpeed = 1_000
         checkpointSpeed = 1_000
         interleaving = 0

@@ -35,6 +35,7 @@ extension Simulation {
         if isTracing { trace("answer \(describe(answer)) to \(attempt.call.ask)") }
         replies.received(answer, to: attempt, now: now)
         grants.received(answer, to: attempt, now: now)
+        setAlarms(answer, attempt.call)
         switch (attempt.call.ask, answer) {
         case (.report(let report), _): delivery.received(answer, to: report, attempt, now: now)
         case (.lease, .lease(let reply)): peer.credit = Int(reply.credit)
@@ -52,6 +53,22 @@ extension Simulation {
             if reply.engineTimeMs > now || reply.engineTimeMs < attempt.sent {
                 history.violation("Ping told another time")
             }
+        default: break
+        }
+    }
+
+    /// When a limit is over the same request comes again; when a code, a gap or a grant ends, it is used.
+    private func setAlarms(_ answer: Answer, _ call: Call) {
+        switch answer {
+        case .challenge(let reply):
+            guard let challenge = history.challenges[reply.challenge] else { return }
+            alarm(at: reply.resendAtMs) { $0.resendAtEdge(challenge) }
+            alarm(at: reply.expiresAtMs) { $0.guessAtEdge(challenge) }
+        case .verified(let reply):
+            alarm(at: reply.expiresAtMs) { $0.redeemAtEdge(reply.grant) }
+            alarm(at: reply.expiresAtMs - 120_000 + 30_000) { $0.sendAgain(call) }
+        case .refused(let refusal) where refusal.retryAfterMs > 1_000:
+            alarm(at: machine.engineMs + UInt64(refusal.retryAfterMs)) { $0.sendAgain(call) }
         default: break
         }
     }
@@ -91,6 +108,11 @@ extension Simulation {
         if isTracing { trace("message \(push.challenge)/\(push.send) lease \(push.attempt)") }
         if push.attempt > 1 { tally.add("message leased again") }
         peer.credit -= 1
+        alarm(at: push.leaseUntilMs) { simulation in
+            if let courier = simulation.peers.first(where: { $0.kind == .courier && $0.isOpen }) {
+                simulation.report(push, on: courier)
+            }
+        }
         if delivery.pushed(push, now: machine.engineMs) != nil { hands.append((push, peer)) }
         if hands.count > 60 { hands.removeFirst() }
     }
@@ -115,7 +137,7 @@ extension Simulation {
         }
     }
 
-    private func report(_ push: MessagePush, on peer: Peer) {
+    func report(_ push: MessagePush, on peer: Peer) {
         var m = ReportMessage()
         m.challenge = push.challenge
         m.send = push.send

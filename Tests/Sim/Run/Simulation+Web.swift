@@ -184,6 +184,10 @@ extension Simulation {
 
     private func resend(_ tenant: UInt32, _ peer: Peer) {
         guard let challenge = target(tenant) else { return }
+        resend(challenge, on: peer)
+    }
+
+    private func resend(_ challenge: ChallengeHistory, on peer: Peer) {
         var m = Resend()
         m.requestID = newID(at: machine.engineMs)
         m.challenge = challenge.id
@@ -238,16 +242,20 @@ extension Simulation {
         var who = challenge.who
         if draw.chance(150) { who.account = (who.account + 1) % plan.people }
         if draw.chance(100) { who.session += 1 }
+        var token = grant.grant
+        if draw.chance(50) { token.tail.low ^= 1 }
+        redeem(token, who, on: draw.chance(150) ? self.peer(.narrow, tenant: tenant) ?? peer : peer)
+    }
+
+    private func redeem(_ grant: Bytes32, _ who: Who, on peer: Peer) {
         var m = RedeemGrant()
         m.requestID = newID(at: machine.engineMs)
-        m.grant = grant.grant
-        if draw.chance(50) { m.grant.tail.low ^= 1 }
+        m.grant = grant
         m.purpose = who.purpose
         m.account = account(who.account)
         m.session = session(who.session)
         let call = Call(.redeem(m), who, id: m.requestID)
-        if draw.chance(150), let narrow = self.peer(.narrow, tenant: tenant) { return send(call, on: narrow) }
-        remember(call)
+        if peer.kind != .narrow { remember(call) }
         send(call, on: peer)
     }
 
@@ -289,6 +297,36 @@ extension Simulation {
             return send(Call(.subscribe(subscribe), who), on: peer)
         }
         send(Call(.requestCode(m), who, id: m.requestID), on: peer)
+    }
+
+    // MARK: at the edge
+
+    func resendAtEdge(_ challenge: ChallengeHistory) {
+        guard let peer = peer(.web, tenant: challenge.who.tenant) else { return }
+        resend(challenge, on: peer)
+    }
+
+    func guessAtEdge(_ challenge: ChallengeHistory) {
+        guard let peer = peer(.web, tenant: challenge.who.tenant), let code = challenge.code else { return }
+        guess(challenge, code, on: peer)
+    }
+
+    func redeemAtEdge(_ grant: Bytes32) {
+        guard let challenge = history.challenge(of: grant),
+            let peer = peer(.web, tenant: challenge.who.tenant)
+        else { return }
+        redeem(grant, challenge.who, on: peer)
+    }
+
+    /// The same bytes; the id may be too old by then.
+    func sendAgain(_ call: Call) {
+        guard let peer = peer(.web, tenant: call.who.tenant) else { return }
+        if case .requestCode = call.ask, call.settled == nil,
+            call.requestID.timeMs + 660_000 < machine.engineMs
+        {
+            return request(call.who, on: peer)
+        }
+        send(call, on: peer)
     }
 
     /// Guesses at one account without end.

@@ -50,6 +50,10 @@ final class Simulation {
     var peers: [Peer] = []
     /// Requests that may come again, newest last.
     var recent: [Call] = []
+    /// Moments at which something ends, and what is tried then: bugs live at edges.
+    var alarms: [(at: UInt64, act: (Simulation) -> Void)] = []
+    /// What is tried in this step.
+    var due: [(Simulation) -> Void] = []
     /// Messages that a courier holds.
     var hands: [(push: MessagePush, peer: Peer)] = []
     var usedTimes: Set<UInt64> = []
@@ -145,6 +149,9 @@ final class Simulation {
     }
 
     func step() throws {
+        let actions = due
+        due = []
+        for act in actions { act(self) }
         for _ in 0..<draw.between(1, plan.burst) { webMove() }
         courierMoves()
         observerMoves()
@@ -203,6 +210,23 @@ final class Simulation {
         collect()
     }
 
+    func alarm(at time: UInt64, _ act: @escaping (Simulation) -> Void) {
+        guard plan.edges > 0, time > machine.engineMs else { return }
+        alarms.append((time, act))
+        if alarms.count > 30 { alarms.remove(at: draw.below(alarms.count)) }
+    }
+
+    /// Milliseconds to just before, at or just after a moment at which something ends.
+    private func nextEdge() -> UInt64? {
+        alarms.removeAll { $0.at <= machine.engineMs + 1 }
+        guard !alarms.isEmpty else { return nil }
+        // Mostly the next one: a jump passes over all that come earlier.
+        let nearest = alarms.indices.min { alarms[$0].at < alarms[$1].at } ?? 0
+        let (at, act) = alarms.remove(at: draw.chance(700) ? nearest : draw.below(alarms.count))
+        due.append(act)
+        return at - machine.engineMs + draw.pick([0, 0, 1, 2]) - 1
+    }
+
     /// Time passes; the server's clock must follow it.
     private func pass() {
         let spans: [(Int, Int)] = [
@@ -210,7 +234,8 @@ final class Simulation {
             (86_400_000, 200_000_000),
         ]
         let (low, high) = spans[draw.weighted(plan.pace)]
-        let ms = UInt64(draw.between(low, high))
+        var ms = UInt64(draw.between(low, high))
+        if draw.chance(plan.edges), let edge = nextEdge() { ms = edge }
         guard ms > 0 else { return }
         let before = machine.engineMs
         machine.pass(ms)
