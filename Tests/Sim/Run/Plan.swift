@@ -36,6 +36,8 @@ struct Plan {
     var lowSpace = 0
     /// Guesses that never stop, on one account.
     var hammers = false
+    /// Codes asked for on one account as soon as its limits let one pass.
+    var presses = false
     var overlayRecords = 1_024
     var segmentBytes = 128 << 10
     var mapBytes = 64 << 20
@@ -73,6 +75,8 @@ struct Plan {
         if draw.chance(350) { wrongWalls = draw.pick([200, 600]) }
         if draw.chance(120) { lowSpace = 20 }
         hammers = draw.chance(60)
+        presses = draw.chance(80)
+        if presses { edges = 700 }
         overlayRecords = draw.pick([256, 1_024, 4_096])
         segmentBytes = draw.pick([80 << 10, 128 << 10, 256 << 10])
         if draw.chance(60) { mapBytes = draw.pick([1 << 20, 2 << 20]) }

@@ -49,6 +49,7 @@ extension Simulation {
                 history.violation("the cursor of an event that was pushed is gone")
             }
             peer.stream = nil
+            if peer.kind == .recorder { recorded[peer.tenant] = nil }
         case (.ping, .ping(let reply)):
             if reply.engineTimeMs > now || reply.engineTimeMs < attempt.sent {
                 history.violation("Ping told another time")
@@ -59,6 +60,10 @@ extension Simulation {
 
     /// When a limit is over the same request comes again; when a code, a gap or a grant ends, it is used.
     private func setAlarms(_ answer: Answer, _ call: Call) {
+        // Where limits are pressed, it is their ends that matter.
+        if plan.presses {
+            guard case .refused(let refusal) = answer, refusal.status == .limited, call.who.account == 14 else { return }
+        }
         switch answer {
         case .challenge(let reply):
             guard let challenge = history.challenges[reply.challenge] else { return }

@@ -44,6 +44,7 @@ extension Simulation {
         let tenant = draw.pick(Simulation.tenants)
         guard let peer = peer(.web, tenant: tenant) else { return }
         if plan.hammers, tenant == 2, draw.chance(700) { return hammer(peer) }
+        if plan.presses, tenant == 1, draw.chance(300) { return press(peer) }
         switch Move.allCases[draw.weighted(plan.moves)] {
         case .request: request(stranger(tenant), on: peer)
         case .retry: retry(tenant, peer)
@@ -327,6 +328,16 @@ extension Simulation {
             return request(call.who, on: peer)
         }
         send(call, on: peer)
+    }
+
+    /// One account asks and asks, at times with a second phone, and seldom types a code.
+    private func press(_ peer: Peer) {
+        let phone = draw.chance(800) ? 14 : draw.between(12, 16)
+        let who = Who(tenant: 1, account: 14, phone: phone, session: 50 + draw.below(4), purpose: 1, asker: 1)
+        if draw.chance(30), let open = target(1, { $0.who.account == 14 && $0.code != nil && $0.floor.ended == 0 }) {
+            return guess(open, open.code ?? "", on: peer)
+        }
+        request(who, on: peer)
     }
 
     /// Guesses at one account without end.
