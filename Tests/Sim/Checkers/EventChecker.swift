@@ -87,7 +87,9 @@ final class EventChecker {
             }
         }
         for stream in streams {
-            guard let start = stream.start, !(hasExpired && (stream.isFromOldest || start == .zero)) else { continue }
+            guard let start = stream.start, !(hasExpired && (stream.isFromOldest || start == .zero)) else {
+                continue
+            }
             let due = events(of: stream.tenant).map(\.cursor).filter { $0 > start && $0 <= stream.last }
             if due != stream.received {
                 history.violation(

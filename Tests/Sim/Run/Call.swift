@@ -118,6 +118,8 @@ final class Call {
     var firstFloor: ChallengeFloor?
     /// How often it was sent.
     var sends = 0
+    /// Another request under the same id.
+    var conflict: Call?
     /// The answer that binds: a retry may not contradict it.
     var settled: Answer?
 

@@ -175,7 +175,8 @@ extension Simulation {
 
     /// Engine time goes on from what was told to be durable; the wall clock decides only at another boot.
     private func checkClock(_ isReboot: Bool, _ before: (engine: UInt64, boottime: UInt64)) {
-        guard let server = machine.server else { return }
+        // A folder without a record knows no time to go on from; nothing was acknowledged on it.
+        guard let server = machine.server, server.store.recovery.lastClock != nil else { return }
         let now = machine.engineMs
         if now < acknowledgedMs {
             history.violation("engine time went back over a restart: \(now) after \(acknowledgedMs)")

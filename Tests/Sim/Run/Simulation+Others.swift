@@ -62,7 +62,8 @@ extension Simulation {
     private func setAlarms(_ answer: Answer, _ call: Call) {
         // Where limits are pressed, it is their ends that matter.
         if plan.presses {
-            guard case .refused(let refusal) = answer, refusal.status == .limited, call.who.account == 14 else { return }
+            guard case .refused(let refusal) = answer, refusal.status == .limited, call.who.account == 14
+            else { return }
         }
         switch answer {
         case .challenge(let reply):

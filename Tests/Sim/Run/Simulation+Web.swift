@@ -100,6 +100,8 @@ extension Simulation {
         let own = recent.filter { $0.who.tenant == tenant }
         guard !own.isEmpty else { return }
         let old = draw.pick(own)
+        tally.add("fault conflicting retry")
+        if let known = old.conflict { return send(known, on: peer) }
         var who = old.who
         let ask: Ask
         switch old.ask {
@@ -117,8 +119,9 @@ extension Simulation {
             ask = .redeem(m)
         default: return
         }
-        tally.add("fault conflicting retry")
-        send(Call(ask, who, id: old.requestID), on: peer)
+        let call = Call(ask, who, id: old.requestID)
+        old.conflict = call
+        send(call, on: peer)
     }
 
     /// One of the newest challenges of a tenant.
@@ -334,7 +337,9 @@ extension Simulation {
     private func press(_ peer: Peer) {
         let phone = draw.chance(800) ? 14 : draw.between(12, 16)
         let who = Who(tenant: 1, account: 14, phone: phone, session: 50 + draw.below(4), purpose: 1, asker: 1)
-        if draw.chance(30), let open = target(1, { $0.who.account == 14 && $0.code != nil && $0.floor.ended == 0 }) {
+        if draw.chance(30),
+            let open = target(1, { $0.who.account == 14 && $0.code != nil && $0.floor.ended == 0 })
+        {
             return guess(open, open.code ?? "", on: peer)
         }
         request(who, on: peer)
