@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CSimMachine.h"
 
+#include <malloc.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -22,6 +23,11 @@ uint64_t sim_machine_real_nanos(void) {
     struct timespec now;
     syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void sim_machine_keep_memory(void) {
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
 }
 
 // SplitMix64 (Steele, Lea, Flood 2014): repeatable, and nothing here is a secret.

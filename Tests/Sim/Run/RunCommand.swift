@@ -44,8 +44,7 @@ struct RunCommand: ParsableCommand {
 
     private func runHere() throws -> Occurrences {
         // Stores come and go by the thousand: their megabytes needn't go back to the kernel each time.
-        _ = mallopt(M_MMAP_THRESHOLD, 1 << 30)
-        _ = mallopt(M_TRIM_THRESHOLD, 1 << 30)
+        sim_machine_keep_memory()
         let folder = "/dev/shm/otp-sim-\(getpid())"
         defer { removeFolder(folder) }
         var tally = Occurrences()

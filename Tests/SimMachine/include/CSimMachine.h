@@ -15,5 +15,7 @@ void sim_machine_set_clocks(uint64_t realtime, uint64_t boottime);
 void sim_machine_set_free_bytes(uint64_t bytes);
 /// The real CLOCK_MONOTONIC, for the simulation's own figures.
 uint64_t sim_machine_real_nanos(void);
+/// The allocator keeps what is freed.
+void sim_machine_keep_memory(void);
 
 #endif
