@@ -12,6 +12,7 @@ extension Batch {
         do { try store.maintain(now: now) } catch { return endProcess("storage", "\(error)") }
         if couriers.hasWork(now: now) { schedule() }
         noteCounts(now: now)
+        noteTime(now: now)
         cutOffTheLate(now: now)
     }
 
@@ -68,6 +69,12 @@ extension Batch {
     private func noteCounts(now: UInt64) {
         guard rates.countsAreDue(now: now), store.canAccept else { return }
         note([], rates.takeCounts())
+    }
+
+    /// Nobody writes: an empty record tells the journal the time, so that what is over leaves the disk, and another boot knows it.
+    private func noteTime(now: UInt64) {
+        guard now >= store.lastCommitMs + Bounds.idleClockMs, store.canAccept else { return }
+        note([])
     }
 
     /// Requests for codes within their rate are decided; a refusal that nobody is told of one by one is counted.

@@ -35,6 +35,10 @@ enum Bounds {
     static let maxDueMessages = 100_000
     /// Milliseconds that writes wait for a checkpoint to make room, before they are `overloaded`: less than clients wait.
     static let stallMs: UInt64 = 1_000
+    /// Events that are kept: beyond it the oldest go before their 30 days (a flood must not fill the disk). About 5 GB.
+    static let maxEvents = 32_000_000
+    /// Milliseconds without a commit after which the journal is told the time.
+    static let idleClockMs: UInt64 = 600_000
     /// Events of one page for a subscriber that is behind.
     static let eventPage = 64
     /// Such pages that one turn reads: many subscribers that are behind share what the turn has to spare, and requests don't wait for them.

@@ -9,12 +9,12 @@ package struct StoreState: State {
     /// The highest journal sequence read (deletions included) since `beginRequest`.
     private(set) var highestRead: UInt64 = 0
 
-    init(store: Store, now: UInt64) {
+    package init(store: Store, now: UInt64) {
         self.store = store
         self.now = now
     }
 
-    mutating func beginRequest() { highestRead = 0 }
+    package mutating func beginRequest() { highestRead = 0 }
 
     package mutating func read(_ table: Table, _ key: RecordKey, into record: inout RecordBuffer) -> Bool {
         var result: ReadResult?
@@ -31,6 +31,7 @@ package struct StoreState: State {
             }
         }
         record.epoch = result?.epoch ?? 0
+        record.expiresAt = result?.expiresAt ?? 0
         highestRead = max(highestRead, result?.sequence ?? 0)
         return isThere
     }
@@ -53,11 +54,11 @@ package struct StoreState: State {
             let order: TableSpec.Order =
                 switch table {
                 case .challenge, .grant, .outbox, .event: .time
-                case .slot, .phone: .random
-                case .account, .streak, .subject: .kept
+                case .slot, .phone, .account, .streak, .subject: .random
                 }
             return TableSpec(
-                id: table.rawValue, name: String(describing: table), keyBytes: table.keyBytes, order: order)
+                id: table.rawValue, name: String(describing: table), keyBytes: table.keyBytes, order: order,
+                maxRows: table == .event ? Bounds.maxEvents : .max)
         }
     }
 }

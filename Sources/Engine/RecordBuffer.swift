@@ -7,29 +7,31 @@ public struct RecordBuffer: Sendable {
     /// LMDB keeps a record in its leaf up to 2,038 bytes with key and envelope; this leaves room for both.
     public static let capacity = 1_900
 
-    private var bytes = InlineArray<1_900, UInt8>(repeating: 0)
+    @usableFromInline var bytes = InlineArray<1_900, UInt8>(repeating: 0)
     /// Bytes of the record.
-    public private(set) var count = 0
-    private var offset = 0
+    @usableFromInline var count = 0
+    @usableFromInline var offset = 0
     /// A read went past the end, or a length inside is impossible.
-    public private(set) var isDamaged = false
+    @usableFromInline var isDamaged = false
     /// Every field was there, and nothing after the last.
     var isWhole: Bool { !isDamaged && offset == count }
     /// The store's epoch when the record was written.
     public var epoch: UInt32 = 0
+    /// From when on the record reads as absent, engine milliseconds; 0 = never.
+    public var expiresAt: UInt64 = 0
 
     /// Empty.
     public init() {}
 
     /// Empties the buffer for writing.
-    public mutating func clear() {
+    @inlinable public mutating func clear() {
         count = 0
         offset = 0
         isDamaged = false
     }
 
     /// Lends the whole storage to a store that fills it; `body` returns the record's length, or a negative number for none.
-    public mutating func fill(_ body: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {
+    @inlinable public mutating func fill(_ body: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {
         clear()
         var span = bytes.mutableSpan
         let length = span.withUnsafeMutableBytes { body($0) }
@@ -38,7 +40,7 @@ public struct RecordBuffer: Sendable {
     }
 
     /// Lends the record.
-    public func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+    @inlinable public func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
         let span = bytes.span
         return span.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[0..<count])) }
     }

@@ -33,9 +33,9 @@ public enum Table: UInt8, Sendable, CaseIterable {
 
 /// A key of fixed width, big-endian, in place.
 public struct RecordKey: Sendable, Equatable {
-    private var a: UInt64
-    private var b: UInt64
-    private var c: UInt64
+    @usableFromInline var a: UInt64
+    @usableFromInline var b: UInt64
+    @usableFromInline var c: UInt64
     /// Bytes in use.
     public let count: Int
 
@@ -60,7 +60,7 @@ public struct RecordKey: Sendable, Equatable {
     }
 
     /// Lends the bytes.
-    public func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+    @inlinable public func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
         withUnsafeBytes(of: (a, b, c)) { body(UnsafeRawBufferPointer(rebasing: $0[0..<count])) }
     }
 }

@@ -1,13 +1,14 @@
 import CLMDB
+import CLinuxShim
 import Glibc
 import LibCrypto
 import Synchronization
 
-/// Folds a frozen overlay into LMDB, in key order, and removes what has expired. Runs on its own thread; between jobs nothing of it is
+/// Folds a frozen overlay into LMDB, in key order, and has what is over swept out. Runs on its own thread; between jobs nothing of it is
 /// touched by anyone.
 package final class Checkpointer {
     enum Outcome: Sendable {
-        case done(free: UInt64, mapUsed: Int)
+        case done(CheckpointReport)
         /// The disk or the map is full and nothing was lost: try again later.
         case retry
         case failed(StoreError)
@@ -35,35 +36,34 @@ package final class Checkpointer {
     private let environment: LMDBEnvironment
     private let specs: [TableSpec]
     private let sealer: TableSealer
-    private let opener: TableOpener
-    private let plain = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
+    private let sweeper: Sweeper
     private let folder: String
     private let journalFolder: String
     private let segmentBytes: Int
     /// Keys of the overlay in hand that are written: the loop admits as many new ones.
     let written = Atomic<Int>(0)
-    /// Where each random table's clock hand stands.
-    private var hands: [[UInt8]]
+    /// The position that LMDB holds, once a checkpoint has written it.
+    private var stored: Position?
+    /// On the table that is being written: keys come in order, so most find their leaf without a search from the root.
+    private var cursor: (table: UInt8, handle: OpaquePointer)?
 
     init(
         environment: LMDBEnvironment, specs: [TableSpec], keyring: Keyring, folder: String,
         journalFolder: String, segmentBytes: Int
-    ) {
+    ) throws(StoreError) {
         self.environment = environment
         self.specs = specs
         sealer = TableSealer(keyring.newest)
-        opener = TableOpener(keyring)
+        sweeper = try Sweeper(environment: environment, specs: specs, keyring: keyring)
         self.folder = folder
         self.journalFolder = journalFolder
         self.segmentBytes = segmentBytes
-        hands = specs.map { _ in [] }
     }
 
-    deinit { plain.deallocate() }
-
     /// What has expired is judged by the position's time, not by the clock: the database then follows from the journal alone, and no
-    /// record goes by a time that a crash may take back.
+    /// record goes by a time that a crash may take back. An empty overlay is a sweep alone.
     func run(_ overlay: Overlay, position: Position) -> Outcome {
+        let start = linux_monotonic_nanos()
         do {
             // An interrupted sync is no failure: nothing was committed, all of it is written again.
             var code = try fold(overlay, position, position.clock.engineMs)
@@ -76,10 +76,14 @@ package final class Checkpointer {
                 mdb_txn_abort(try environment.begin(readOnly: true))
                 return .retry
             }
+            stored = position
             try reached(.committed)
             try Journal.recycle(journalFolder, before: position.segment, segmentBytes: segmentBytes)
             try reached(.recycled)
-            return .done(free: FileSystem.freeBytes(at: folder), mapUsed: environment.usedBytes)
+            return .done(
+                CheckpointReport(
+                    freeBytes: FileSystem.freeBytes(at: folder), file: try environment.gauges(), swept: UInt64(sweeper.swept),
+                    isBehind: sweeper.isBehind, nanos: linux_monotonic_nanos() - start))
         } catch .io(_, _, ENOSPC) {
             return .retry
         } catch {
@@ -95,65 +99,104 @@ package final class Checkpointer {
     private func fold(_ overlay: Overlay, _ position: Position, _ now: UInt64) throws(StoreError) -> Int32? {
         let order = overlay.sortedIndices()
         var inserted = [Int](repeating: 0, count: specs.count)
-        try environment.reserve(pages: pagesNeeded(order.count))
-        var transaction = try environment.begin(readOnly: false)
-        for (done, index) in order.enumerated() {
-            if done > 0, done % keysPerTransaction == 0 {
-                if let code = commit(transaction) { return code }
-                try reached(.keysCommitted)
-                try environment.reserve(pages: pagesNeeded(order.count - done))
-                transaction = try environment.begin(readOnly: false)
+        sweeper.begin()
+        var next = 0
+        while next + keysPerTransaction < order.count {
+            let keys = order[next..<next + keysPerTransaction]
+            let code = try transact(pages: 2 * keys.count) { (transaction) throws(StoreError) in
+                try write(overlay, keys, transaction, now, &inserted)
             }
-            if let code = write(overlay, Int(index), transaction, now, &inserted) { return abort(transaction, code) }
-            if done % 64 == 63 { written.store(done + 1, ordering: .relaxed) }
+            if let code { return code }
+            try reached(.keysCommitted)
+            next += keysPerTransaction
         }
-        do throws(StoreError) {
+        // More than it can write: two pages a key, and what is swept, eight rows a page.
+        let pages = 2 * (order.count - next) + sweeper.mostRows(inserted: order.count) / 8
+        return try transact(pages: pages) { (transaction) throws(StoreError) in
+            if let code = try write(overlay, order[next...], transaction, now, &inserted) { return code }
             try reached(.keysWritten)
-            for spec in specs {
-                if let code = try expire(spec, inserted[Int(spec.id)], transaction, now) { return abort(transaction, code) }
-            }
-            if let code = put(position, transaction) { return abort(transaction, code) }
+            if let code = try sweeper.sweep(inserted: inserted, transaction, now: now) { return code }
+            if order.isEmpty, sweeper.swept == 0, position == stored { return 0 }
+            if let code = sweeper.putHands(transaction) { return code }
+            if let code = put(position, transaction) { return code }
             try reached(.positionWritten)
+            return nil
+        }
+    }
+
+    /// One transaction: committed when `body` returns `nil`, else aborted; 0 = there is nothing to commit, and all is well. Every one
+    /// carries its own id, which the next start compares.
+    private func transact(
+        pages: Int, _ body: (OpaquePointer) throws(StoreError) -> Int32?
+    ) throws(StoreError) -> Int32? {
+        try environment.reserve(pages: pages)
+        let transaction = try environment.begin(readOnly: false)
+        var code: Int32?
+        do throws(StoreError) {
+            code = try body(transaction)
         } catch {
+            closeCursor()
             mdb_txn_abort(transaction)
             throw error
         }
-        return commit(transaction)
+        closeCursor()
+        if code == nil, case let failed = environment.putTransactionID(transaction), failed != 0 { code = failed }
+        if let code {
+            mdb_txn_abort(transaction)
+            return code == 0 ? nil : code
+        }
+        let result = mdb_txn_commit(transaction)
+        return result == 0 ? nil : result
     }
 
-    /// More than the pages that the next transaction can write: two a key, and what expires.
-    private func pagesNeeded(_ keys: Int) -> Int { 2 * min(keys, keysPerTransaction) + 1_024 }
+    /// `nil` = all are written.
+    private func write(
+        _ overlay: Overlay, _ keys: ArraySlice<Int32>, _ transaction: OpaquePointer, _ now: UInt64, _ inserted: inout [Int]
+    ) throws(StoreError) -> Int32? {
+        for (done, index) in zip(keys.indices, keys) {
+            if let code = try write(overlay, Int(index), transaction, now, &inserted) { return code }
+            if done % 64 == 63 { written.store(done + 1, ordering: .relaxed) }
+        }
+        closeCursor()
+        return nil
+    }
 
     /// One entry of the overlay: `nil` = done.
     private func write(
         _ overlay: Overlay, _ index: Int, _ transaction: OpaquePointer, _ now: UInt64, _ inserted: inout [Int]
-    ) -> Int32? {
+    ) throws(StoreError) -> Int32? {
         let entry = overlay.entry(index)
-        let dbi = environment.tables[Int(entry.table)]
-        let code: Int32
+        let key = overlay.key(entry)
         if entry.isDeleted || (entry.expiresAt != 0 && entry.expiresAt <= now) {
-            code = LMDBEnvironment.delete(transaction, dbi, overlay.key(entry))
-        } else {
-            let value = sealer.seal(
-                table: entry.table, key: overlay.key(entry), value: overlay.value(entry), epoch: entry.epoch,
-                expiresAt: entry.expiresAt, sequence: entry.sequence)
-            code = LMDBEnvironment.put(transaction, dbi, overlay.key(entry), value)
-            inserted[Int(entry.table)] += 1
+            let code = LMDBEnvironment.delete(transaction, environment.tables[Int(entry.table)], key)
+            return code == 0 ? nil : code
         }
-        return code == 0 ? nil : code
+        let value = sealer.seal(
+            table: entry.table, key: key, value: overlay.value(entry), epoch: entry.epoch, expiresAt: entry.expiresAt,
+            sequence: entry.sequence)
+        let cursor = try openCursor(entry.table, transaction)
+        let code = LMDBEnvironment.put(cursor, key, value)
+        guard code == 0 else { return code }
+        inserted[Int(entry.table)] += 1
+        return specs[Int(entry.table)].order == .random
+            ? try sweeper.sweepNeighbours(entry.table, cursor, now: now) : nil
     }
 
-    private func abort(_ transaction: OpaquePointer, _ code: Int32) -> Int32 {
-        mdb_txn_abort(transaction)
-        return code
+    private func openCursor(_ table: UInt8, _ transaction: OpaquePointer) throws(StoreError) -> OpaquePointer {
+        if let cursor, cursor.table == table { return cursor.handle }
+        closeCursor()
+        var opened: OpaquePointer?
+        try LMDBEnvironment.check(
+            mdb_cursor_open(transaction, environment.tables[Int(table)], &opened), "mdb_cursor_open")
+        guard let opened else { throw .lmdb(operation: "mdb_cursor_open", code: ENOMEM) }
+        cursor = (table, opened)
+        return opened
     }
 
-    /// Every transaction carries its own id, which the next start compares.
-    private func commit(_ transaction: OpaquePointer) -> Int32? {
-        let code = environment.putTransactionID(transaction)
-        if code != 0 { return abort(transaction, code) }
-        let result = mdb_txn_commit(transaction)
-        return result == 0 ? nil : result
+    /// Before its transaction ends.
+    private func closeCursor() {
+        if let cursor { mdb_cursor_close(cursor.handle) }
+        cursor = nil
     }
 
     private func put(_ position: Position, _ transaction: OpaquePointer) -> Int32? {
@@ -165,86 +208,17 @@ package final class Checkpointer {
         }
         return code == 0 ? nil : code
     }
+}
 
-    // MARK: expiry
-
-    private func expire(
-        _ spec: TableSpec, _ inserted: Int, _ transaction: OpaquePointer, _ now: UInt64
-    ) throws(StoreError) -> Int32? {
-        switch spec.order {
-        case .kept: return nil
-        case .time: return try sweepHead(spec, max(512, 2 * inserted), transaction, now)
-        case .random: return try sweepHand(spec, transaction, now)
-        }
-    }
-
-    /// Deletes from the head of a time-ordered table while records there are over.
-    private func sweepHead(
-        _ spec: TableSpec, _ limit: Int, _ transaction: OpaquePointer, _ now: UInt64
-    ) throws(StoreError) -> Int32? {
-        var cursor: OpaquePointer?
-        let opened = mdb_cursor_open(transaction, environment.tables[Int(spec.id)], &cursor)
-        guard opened == 0, let cursor else { return opened }
-        defer { mdb_cursor_close(cursor) }
-        var (key, value) = (MDB_val(), MDB_val())
-        for _ in 0..<limit {
-            let code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST)
-            if code == MDB_NOTFOUND { return nil }
-            if code != 0 { return code }
-            guard try isExpired(spec.id, key, value, now) else { return nil }
-            let deleted = mdb_cursor_del(cursor, 0)
-            if deleted != 0 { return deleted }
-        }
-        return nil
-    }
-
-    /// Looks at a few records of a random-key table, on from where it stopped: all within a day at one checkpoint a second.
-    private func sweepHand(
-        _ spec: TableSpec, _ transaction: OpaquePointer, _ now: UInt64
-    ) throws(StoreError) -> Int32? {
-        let table = Int(spec.id)
-        let dbi = environment.tables[table]
-        var statistics = MDB_stat()
-        _ = mdb_stat(transaction, dbi, &statistics)
-        let quota = max(64, statistics.ms_entries / 43_200)
-        var cursor: OpaquePointer?
-        let opened = mdb_cursor_open(transaction, dbi, &cursor)
-        guard opened == 0, let cursor else { return opened }
-        defer { mdb_cursor_close(cursor) }
-        var (key, value) = (MDB_val(), MDB_val())
-        var code: Int32 = hands[table].withUnsafeMutableBytes { hand in
-            key = MDB_val(mv_size: hand.count, mv_data: hand.baseAddress)
-            return mdb_cursor_get(cursor, &key, &value, hand.isEmpty ? MDB_FIRST : MDB_SET_RANGE)
-        }
-        for _ in 0..<quota {
-            if code == MDB_NOTFOUND {
-                hands[table] = []
-                return nil
-            }
-            if code != 0 { return code }
-            hands[table] = Array(UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size))
-            if try isExpired(spec.id, key, value, now) {
-                let deleted = mdb_cursor_del(cursor, 0)
-                if deleted != 0 { return deleted }
-            }
-            code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
-        }
-        return nil
-    }
-
-    /// Of a value that authenticates: what is deleted is never taken from a flipped bit.
-    private func isExpired(
-        _ table: UInt8, _ key: MDB_val, _ value: MDB_val, _ now: UInt64
-    ) throws(StoreError) -> Bool {
-        let sealed = UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
-        if sealed.count >= Envelope.headerBytes {
-            let end = Envelope.expiresAt(sealed)
-            if end == 0 || end > now { return false }
-        }
-        _ = try opener.open(
-            table: table, key: UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size), sealed: sealed, into: plain)
-        return true
-    }
+/// What a checkpoint tells the loop.
+struct CheckpointReport: Sendable {
+    var freeBytes: UInt64
+    var file: FileGauges
+    /// Expired rows that went.
+    var swept: UInt64
+    /// More has expired than one checkpoint sweeps.
+    var isBehind: Bool
+    var nanos: UInt64
 }
 
 extension String {

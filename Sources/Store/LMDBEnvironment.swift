@@ -170,7 +170,7 @@ final class LMDBEnvironment {
     /// Takes the place of the next `pages` pages on the disk before LMDB writes. On a full disk a write comes back short, and LMDB calls
     /// that EIO, as it calls a broken disk: with its place taken it can't happen, and ENOSPC comes here, where nothing is at stake.
     func reserve(pages: Int) throws(StoreError) {
-        let end = usedBytes + pages * 4096
+        let end = fileBytes + pages * 4096
         guard end > reservedBytes else { return }
         var fd: mdb_filehandle_t = -1
         try LMDBEnvironment.check(mdb_env_get_fd(env, &fd), "mdb_env_get_fd")
@@ -266,14 +266,21 @@ final class LMDBEnvironment {
         return mdb_put(transaction, dbi, &k, &v, 0)
     }
 
+    /// Leaves the cursor at the record.
+    static func put(_ cursor: OpaquePointer, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Int32 {
+        var k = MDB_val(mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
+        var v = MDB_val(mv_size: value.count, mv_data: UnsafeMutableRawPointer(mutating: value.baseAddress))
+        return mdb_cursor_put(cursor, &k, &v, 0)
+    }
+
     static func delete(_ transaction: OpaquePointer, _ dbi: MDB_dbi, _ key: UnsafeRawBufferPointer) -> Int32 {
         var k = MDB_val(mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
         let code = mdb_del(transaction, dbi, &k, nil)
         return code == MDB_NOTFOUND ? 0 : code
     }
 
-    /// Bytes up to the last page in use.
-    var usedBytes: Int {
+    /// Bytes up to the last page that was ever used.
+    private var fileBytes: Int {
         var info = MDB_envinfo()
         mdb_env_info(env, &info)
         return (info.me_last_pgno + 1) * 4096

@@ -75,7 +75,7 @@ extension Store {
             active.count >= min(32_768, active.capacity / 2) || active.used >= active.arena.count / 2
             || (firstChangeMs != 0 && now >= firstChangeMs + options.checkpointMs)
         if let frozen, !isCheckpointing, now >= retryAtMs { startCheckpointJob(frozen, frozenPosition) }
-        if isDue { freeze() }
+        if isDue || (sweepsOn && now >= sweepAtMs) { freeze() }
     }
 
     /// While sends are refused for want of space: nothing else may be written then, so no checkpoint would see that there is room again.
@@ -85,9 +85,9 @@ extension Store {
         statistics.freeBytes = FileSystem.freeBytes(at: options.path)
     }
 
-    /// Starts a checkpoint of what the overlay holds, if none is under way.
+    /// Starts a checkpoint of what the overlay holds, if none is under way. It may hold nothing: then it is a sweep.
     private func freeze() {
-        guard frozen == nil, active.count > 0 else { return }
+        guard frozen == nil else { return }
         // Only synced positions reach LMDB: no batch is open and none is under way.
         guard payloadBytes == 0, !isSyncing, let next = standby else { return }
         let overlay = active
@@ -108,7 +108,7 @@ extension Store {
         guard let outcome, let done = frozen else { return }
         isCheckpointing = false
         switch outcome {
-        case .done(let free, let mapUsed):
+        case .done(let report):
             mdb_txn_reset(readTransaction)
             let code = mdb_txn_renew(readTransaction)
             guard code == 0 else {
@@ -125,8 +125,13 @@ extension Store {
             standby = done
             journal.spareIsReady = true
             statistics.checkpoints += 1
-            statistics.freeBytes = free
-            statistics.mapUsedBytes = mapUsed
+            statistics.freeBytes = report.freeBytes
+            statistics.file = report.file
+            statistics.sweptRows += report.swept
+            statistics.checkpointNanos = report.nanos
+            statistics.checkpointTotalNanos += report.nanos
+            sweepsOn = report.isBehind
+            sweepAtMs = now + options.checkpointMs
         case .retry:
             // The disk is full: the overlay stays, requests go on while there is room.
             statistics.checkpointRetries += 1

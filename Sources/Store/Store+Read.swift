@@ -17,7 +17,7 @@ extension Store {
         let count = try opener.open(table: table, key: key, sealed: sealed, into: buffer)
         let end = Envelope.expiresAt(sealed)
         if end != 0, end <= now { return .absent }
-        return ReadResult(length: count, sequence: 0, epoch: Envelope.epoch(sealed))
+        return ReadResult(length: count, sequence: 0, epoch: Envelope.epoch(sealed), expiresAt: end)
     }
 
     private func read(
@@ -28,11 +28,12 @@ extension Store {
         guard index >= 0 else { return nil }
         let entry = overlay.entry(index)
         if entry.isDeleted || (entry.expiresAt != 0 && entry.expiresAt <= now) {
-            return ReadResult(length: -1, sequence: entry.sequence, epoch: entry.epoch)
+            return ReadResult(length: -1, sequence: entry.sequence, epoch: entry.epoch, expiresAt: 0)
         }
         let value = overlay.value(entry)
         buffer.copyMemory(from: value)
-        return ReadResult(length: value.count, sequence: entry.sequence, epoch: entry.epoch)
+        return ReadResult(
+            length: value.count, sequence: entry.sequence, epoch: entry.epoch, expiresAt: entry.expiresAt)
     }
 
     /// Live records of a table in key order from `start` on, all layers merged; `body` returns false to stop.

@@ -46,6 +46,8 @@ public final class Store {
     var failure: StoreError?
     var firstChangeMs: UInt64 = 0
     var retryAtMs: UInt64 = 0
+    /// While `sweepsOn`: when the next is due.
+    var sweepAtMs: UInt64 = 0
     public internal(set) var statistics = StoreStatistics()
 
     /// What the journal thread reported and `finishCommit` hasn't taken yet.
@@ -85,7 +87,7 @@ public final class Store {
         keyring = try Keyring(opening: path + "/keyring", master: master)
         environment = try LMDBEnvironment(path: path + "/lmdb", mapBytes: options.mapBytes, tables: options.tables)
         let journalFolder = path + "/journal"
-        checkpointer = Checkpointer(
+        checkpointer = try Checkpointer(
             environment: environment, specs: options.tables, keyring: keyring, folder: path,
             journalFolder: journalFolder, segmentBytes: options.segmentBytes)
         active = Overlay(records: options.overlayRecords, bytes: options.overlayBytes)
@@ -125,7 +127,7 @@ public final class Store {
         readTransaction = try environment.begin(readOnly: true)
         snapshotSequence = try Store.position(environment, in: readTransaction).sequence
         statistics.freeBytes = FileSystem.freeBytes(at: path)
-        statistics.mapUsedBytes = environment.usedBytes
+        statistics.file = try environment.gauges()
         // Last: a start that is refused leaves no thread behind.
         checkpointWorker = Worker(name: "otpd-checkpoint", runsByHand: options.runsJobsByHand)
         journalWorker = commitMode == .overlapped ? Worker(name: "otpd-journal", runsByHand: options.runsJobsByHand) : nil
@@ -168,7 +170,7 @@ public final class Store {
             && active.count + 64 <= admitted
             && payloadBytes + (64 << 10) <= journal.payloadCapacity
             && (journal.hasPlace || statistics.freeBytes >= UInt64(2 * options.segmentBytes))
-            && statistics.mapUsedBytes < options.mapBytes / 4 * 3
+            && statistics.usedBytes < options.mapBytes / 4 * 3
     }
 
     /// Records that the active overlay may hold now. While a checkpoint runs, the upper half fills only as fast as the checkpoint
@@ -180,6 +182,15 @@ public final class Store {
 
     /// A checkpoint is under way that will make room.
     public var makesRoom: Bool { frozen != nil && isCheckpointing }
+
+    /// Engine time of the newest commit: what checkpoints judge by. 0 = there was none.
+    public var lastCommitMs: UInt64 { journal.position.clock.engineMs }
+
+    /// Records changed since the checkpoint that was last begun.
+    package var overlayCount: Int { active.count }
+
+    /// More has expired than the last checkpoint swept: the next is due as soon as after a write.
+    public internal(set) var sweepsOn = false
 
     /// Room on the disk for new challenges; verifies go on below it.
     public var canAcceptSends: Bool { statistics.freeBytes >= 256 << 20 }

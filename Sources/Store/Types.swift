@@ -4,10 +4,8 @@ public struct TableSpec: Sendable {
     public enum Order: Sendable {
         /// Keys rise with time: expired records are at the head.
         case time
-        /// Keys are random: a clock hand passes over all within a day.
+        /// Keys are random: a clock hand passes over all within a day, and writes look at their neighbours.
         case random
-        /// Records without expiry.
-        case kept
     }
 
     /// Stable number, 0..<32.
@@ -18,13 +16,16 @@ public struct TableSpec: Sendable {
     public var keyBytes: Int
     /// How it expires.
     public var order: Order
+    /// Of a time-ordered table: beyond so many rows the oldest go before their time.
+    public var maxRows: Int
 
-    /// All four.
-    public init(id: UInt8, name: String, keyBytes: Int, order: Order) {
+    /// All five.
+    public init(id: UInt8, name: String, keyBytes: Int, order: Order, maxRows: Int = .max) {
         self.id = id
         self.name = name
         self.keyBytes = keyBytes
         self.order = order
+        self.maxRows = maxRows
     }
 }
 
@@ -99,8 +100,10 @@ public struct ReadResult: Sendable, Equatable {
     public var sequence: UInt64
     /// The store's epoch when it was written.
     public var epoch: UInt32
+    /// When it ends, engine milliseconds; 0 = never.
+    public var expiresAt: UInt64
 
-    static let absent = ReadResult(length: -1, sequence: 0, epoch: 0)
+    static let absent = ReadResult(length: -1, sequence: 0, epoch: 0, expiresAt: 0)
 }
 
 /// What start-up found in the journal.
@@ -125,7 +128,15 @@ public struct StoreStatistics: Sendable {
     public var checkpointRetries: UInt64 = 0
     public var overlayRecords = 0
     public var overlayBytes = 0
-    public var mapUsedBytes = 0
+    /// Nanoseconds of the newest checkpoint, and of all.
+    public var checkpointNanos: UInt64 = 0
+    public var checkpointTotalNanos: UInt64 = 0
+    /// Expired rows that checkpoints took out.
+    public var sweptRows: UInt64 = 0
     public var freeBytes: UInt64 = 0
+    /// After the newest checkpoint.
+    public var file = FileGauges()
+    /// Bytes of the database that hold something; what was freed is as good as new.
+    public var usedBytes: Int { Int(file.usedPages) * 4096 }
     public var journalSegments: UInt64 = 0
 }

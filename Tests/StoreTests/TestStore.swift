@@ -8,7 +8,7 @@ final class TestStore {
     static let tables = [
         TableSpec(id: 0, name: "timed", keyBytes: 16, order: .time),
         TableSpec(id: 1, name: "scattered", keyBytes: 17, order: .random),
-        TableSpec(id: 2, name: "kept", keyBytes: 14, order: .kept),
+        TableSpec(id: 2, name: "kept", keyBytes: 14, order: .random),
     ]
 
     let root: URL
@@ -19,7 +19,10 @@ final class TestStore {
 
     var path: String { options.path }
 
-    init(commit: CommitMode = .inline, segmentBytes: Int = 128 << 10, overlayRecords: Int = 4_096) throws {
+    init(
+        commit: CommitMode = .inline, segmentBytes: Int = 128 << 10, overlayRecords: Int = 4_096, maxRows: Int = .max,
+        checkpointMs: UInt64 = 1 << 40
+    ) throws {
         root = FileManager.default.temporaryDirectory.appending(path: "otpd-store-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
         options = StoreOptions(path: root.path + "/data", tables: TestStore.tables)
@@ -29,7 +32,8 @@ final class TestStore {
         options.segmentBytes = segmentBytes
         options.commit = commit
         // Checkpoints happen when a test says so.
-        options.checkpointMs = 1 << 40
+        options.checkpointMs = checkpointMs
+        options.tables[0].maxRows = maxRows
         try Store.create(at: options.path, master: TestStore.master())
         try open()
     }

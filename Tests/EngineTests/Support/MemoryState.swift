@@ -38,6 +38,7 @@ struct MemoryState: State {
             return row.value.count
         }
         record.epoch = row.epoch
+        record.expiresAt = row.expiresAt
         return true
     }
 
