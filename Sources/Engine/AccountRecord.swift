@@ -14,12 +14,15 @@ struct AccountRecord {
     /// The random id that stands for the account in events.
     var subject = Bytes16.zero
     var classes = InlineArray<3, Class>(repeating: Class())
+    /// When it and its subject's record end, engine milliseconds; 0 = not written yet. Not part of its bytes.
+    var keptUntil: UInt64 = 0
 
     init() {}
 
     /// `nil` when the bytes aren't a record of this schema.
     init?(from record: inout RecordBuffer) {
         record.schema(AccountRecord.schema)
+        keptUntil = record.expiresAt
         subject = record.bytes16()
         for index in 0..<3 {
             classes[index].sends = SendWindow(from: &record)

@@ -20,7 +20,8 @@ extension Engine {
         var phone = readPhone(phoneIndex, &state)
         phone.classes[Int(challenge.asker)].open.remove(m.challenge)
         write(phone, phoneIndex, context.now, &state)
-        let subject = readAccount(index(.account, challenge.tenant, challenge.account), &state)?.subject ?? .zero
+        let subject = subject(
+            of: index(.account, challenge.tenant, challenge.account), challenge.tenant, challenge.account, context.now, &state)
         let (tenant, purpose) = (challenge.tenant, challenge.purpose)
         emit(.challengeCancelled, context, &state) { event in
             event.tenant = tenant

@@ -139,7 +139,8 @@ extension Engine {
             challenge.delivery = delivery.rawValue
             write(challenge, id, &state)
         }
-        let subject = readAccount(index(.account, challenge.tenant, challenge.account), &state)?.subject ?? .zero
+        let subject = subject(
+            of: index(.account, challenge.tenant, challenge.account), challenge.tenant, challenge.account, context.now, &state)
         let (tenant, purpose) = (challenge.tenant, challenge.purpose)
         emit(kind, context, &state) { event in
             event.tenant = tenant

@@ -36,10 +36,31 @@ extension Engine {
         return account
     }
 
-    func write<S: State>(_ account: borrowing AccountRecord, _ index: Bytes16, _ state: inout S) {
+    /// The account and its subject's record end together; both are renewed before an event could outlive them.
+    func write<S: State>(
+        _ account: borrowing AccountRecord, _ index: Bytes16, of tenant: UInt32, _ name: AccountBytes, _ now: UInt64,
+        _ state: inout S
+    ) {
+        var keptUntil = account.keptUntil
+        if keptUntil < now + RuleBounds.subjectRenewMs {
+            keptUntil = now + RuleBounds.subjectKeepMs
+            record.clear()
+            record.put(UInt8(1))
+            record.put(tenant)
+            record.put(name)
+            state.put(.subject, RecordKey(account.subject), record, expiresAt: keptUntil)
+        }
         account.encode(into: &record)
-        // Kept: the subject stands for the account in 30 days of events and beyond.
-        state.put(.account, key(index), record, expiresAt: 0)
+        state.put(.account, key(index), record, expiresAt: keptUntil)
+    }
+
+    /// The subject that an event will name, kept for as long as the event.
+    func subject<S: State>(
+        of index: Bytes16, _ tenant: UInt32, _ name: AccountBytes, _ now: UInt64, _ state: inout S
+    ) -> Bytes16 {
+        guard let account = readAccount(index, &state) else { return .zero }
+        if account.keptUntil < now + RuleBounds.subjectRenewMs { write(account, index, of: tenant, name, now, &state) }
+        return account.subject
     }
 
     func readStreak<S: State>(_ index: Bytes16, _ state: inout S) -> StreakRecord {
@@ -50,10 +71,13 @@ extension Engine {
         return streak
     }
 
-    func write<S: State>(_ streak: borrowing StreakRecord, _ index: Bytes16, _ state: inout S) {
+    func write<S: State>(
+        _ streak: borrowing StreakRecord, _ index: Bytes16, _ policy: StreakPolicy, _ now: UInt64, _ state: inout S
+    ) {
         streak.encode(into: &record)
-        // Never expires by itself: only a success clears failures in a row (NIST SP 800-63B §3.2.2).
-        state.put(.streak, key(index), record, expiresAt: 0)
+        // At the cap only an administrator ends it. Getting there costs twenty sends to one phone, so such records are few.
+        let isOff = streak.total >= policy.disableAfter
+        state.put(.streak, key(index), record, expiresAt: isOff ? 0 : now + RuleBounds.streakKeepMs)
     }
 
     func readGrant<S: State>(_ id: Bytes16, _ state: inout S) -> GrantRecord? {

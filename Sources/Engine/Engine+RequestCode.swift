@@ -150,20 +150,13 @@ extension Engine {
             supersede(former.challenge, former.id, account.subject, &phone, asker, context, &state)
         }
 
-        if known == nil {
-            account.subject = entropy.subject
-            record.clear()
-            record.put(UInt8(1))
-            record.put(asker.tenant.number)
-            record.put(m.account)
-            state.put(.subject, RecordKey(entropy.subject), record, expiresAt: 0)
-        }
+        if known == nil { account.subject = entropy.subject }
         debit(&phone, &account, asker, now)
         let challenge = newChallenge(
             m, digest, asker, now, entropy, unverified: phone.classes[asker.index].sends.unverified)
         phone.classes[asker.index].open.insert(id, until: challenge.expiresAt, now: now)
         write(phone, asker.phoneIndex, now, &state)
-        write(account, asker.accountIndex, &state)
+        write(account, asker.accountIndex, of: asker.tenant.number, m.account, now, &state)
         write(challenge, id, &state)
         record.clear()
         record.put(id)
@@ -247,7 +240,7 @@ extension Engine {
         _ refusal: Refusal, _ m: RequestCode, _ asker: Asker, _ context: BatchContext, _ state: inout S
     ) {
         guard !asker.isCounted else { return }
-        let subject = readAccount(asker.accountIndex, &state)?.subject ?? .zero
+        let subject = subject(of: asker.accountIndex, asker.tenant.number, m.account, context.now, &state)
         emit(.requestRefused, context, &state) { event in
             event.tenant = asker.tenant.number
             event.purpose = m.purpose

@@ -25,7 +25,7 @@ extension Engine {
         let block = blocked(challenge.account, challenge.phone, asker, context, &state)
         if let refusal = block ?? resendOnce(&challenge, m.challenge, asker, context, &state) {
             guard !asker.isCounted else { return .refused(refusal) }
-            let subject = readAccount(asker.accountIndex, &state)?.subject ?? .zero
+            let subject = subject(of: asker.accountIndex, tenant.number, challenge.account, context.now, &state)
             emit(.requestRefused, context, &state) { event in
                 event.tenant = tenant.number
                 event.purpose = challenge.purpose
@@ -59,7 +59,7 @@ extension Engine {
         challenge.delivery = StatusRequest.Delivery.queued.rawValue
         challenge.resendAt = now + nextGap(asker.purpose, unverified: phone.classes[asker.index].sends.unverified)
         write(phone, asker.phoneIndex, now, &state)
-        write(account, asker.accountIndex, &state)
+        write(account, asker.accountIndex, of: challenge.tenant, challenge.account, now, &state)
         queueMessage(challenge, id, now, &state)
         let (tenant, purpose, subject) = (challenge.tenant, challenge.purpose, account.subject)
         func tell(_ kind: EventPush.Kind, _ shadowed: Refusal?) {

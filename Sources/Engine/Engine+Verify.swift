@@ -48,7 +48,7 @@ extension Engine {
             return accept(&challenge, m.challenge, verdict, purpose, context, entropy, &state)
         }
         let blockMs = streak.fail(Int(challenge.asker), policy: purpose.streak, now: context.now)
-        write(streak, streakIndex, &state)
+        write(streak, streakIndex, purpose.streak, context.now, &state)
         return reject(&challenge, m.challenge, verdict, (phone, phoneIndex), (streak.total, blockMs), purpose, context, &state)
     }
 
@@ -88,7 +88,7 @@ extension Engine {
         let accountIndex = index(.account, challenge.tenant, challenge.account)
         var account = readAccount(accountIndex, &state) ?? AccountRecord()
         account.classes[Int(challenge.asker)].sends.verified()
-        write(account, accountIndex, &state)
+        write(account, accountIndex, of: challenge.tenant, challenge.account, now, &state)
 
         var grant = GrantRecord()
         grant.tenant = challenge.tenant
@@ -146,7 +146,8 @@ extension Engine {
             write(challenge, id, &state)
         }
         write(phone.0, phone.1, context.now, &state)
-        let subject = readAccount(index(.account, challenge.tenant, challenge.account), &state)?.subject ?? .zero
+        let subject = subject(
+            of: index(.account, challenge.tenant, challenge.account), challenge.tenant, challenge.account, context.now, &state)
         let (tenant, number, left) = (challenge.tenant, challenge.purpose, challenge.attemptsLeft)
         func tell(_ kind: EventPush.Kind) {
             emit(kind, context, &state) { event in

@@ -133,6 +133,13 @@ public enum RuleBounds {
     public static let dayMs: UInt64 = 86_400_000
     /// How long an event is kept.
     public static let eventKeepMs: UInt64 = 30 * dayMs
+    /// An account and its subject are kept so long from their making or renewal.
+    public static let subjectKeepMs: UInt64 = 62 * dayMs
+    /// With less left they are renewed by whatever makes an event: each event is outlived by the link from its subject to the account.
+    public static let subjectRenewMs: UInt64 = eventKeepMs + dayMs
+    /// How long failures in a row outlive the last of them, while the factor isn't off. NIST SP 800-63B §3.2.2 caps failures in a row at
+    /// 100 and names no end; at 99 in 400 days a code of six digits is guessed with less than 1 in 10,000, as under the cap itself.
+    public static let streakKeepMs: UInt64 = 400 * dayMs
     /// A message is leased at most this often.
     public static let maxSubmits: UInt8 = 3
 }

@@ -26,7 +26,7 @@ extension World {
 
     /// Puts a streak where failures would have led.
     func set(_ streak: StreakRecord, _ account: String = "alice", _ phone: String = World.phone) {
-        engine.write(streak, engine.streakIndex(1, AccountBytes(account), PhoneBytes(phone)), &state)
+        engine.write(streak, engine.streakIndex(1, AccountBytes(account), PhoneBytes(phone)), .shopLogin, now, &state)
     }
 
     func code(of id: Bytes16, sourceLocation: SourceLocation = #_sourceLocation) throws -> CodeBytes {
