@@ -3,17 +3,23 @@
 ///
 /// A longer string on the wire isn't a broken frame but a request that the rules refuse; so the length that was declared is
 /// kept, `isTooLong` says so, and no content is.
+///
+/// Its members are `@inlinable`: the rules copy and compare such fields all day, and a generic type that another module can't see into is
+/// copied by the runtime, byte by byte.
 public struct InlineBytes<let capacity: Int>: Sendable {
-    /// The length on the wire, in bytes; may exceed `capacity`.
-    public private(set) var declaredCount: UInt16 = 0
-    private var storage = InlineArray<capacity, UInt8>(repeating: 0)
+    @usableFromInline var length: UInt16
+    @usableFromInline var storage: InlineArray<capacity, UInt8>
 
     /// Empty.
-    public init() {}
+    @inlinable public init() {
+        length = 0
+        storage = InlineArray(repeating: 0)
+    }
 
     /// A copy of `bytes`; content is kept only if it fits.
-    public init(_ bytes: some Collection<UInt8>) {
-        declaredCount = UInt16(clamping: bytes.count)
+    @inlinable public init(_ bytes: some Collection<UInt8>) {
+        self.init()
+        length = UInt16(clamping: bytes.count)
         guard bytes.count <= capacity else { return }
         var index = 0
         for byte in bytes {
@@ -23,23 +29,25 @@ public struct InlineBytes<let capacity: Int>: Sendable {
     }
 
     /// The text's UTF-8.
-    public init(_ text: String) { self.init(text.utf8) }
+    @inlinable public init(_ text: String) { self.init(text.utf8) }
 
+    /// The length on the wire, in bytes; may exceed `capacity`.
+    @inlinable public var declaredCount: UInt16 { length }
     /// Bytes held: 0 when the wire's string was too long.
-    public var count: Int { isTooLong ? 0 : Int(declaredCount) }
+    @inlinable public var count: Int { isTooLong ? 0 : Int(declaredCount) }
     /// More bytes were sent than this field may have.
-    public var isTooLong: Bool { Int(declaredCount) > capacity }
+    @inlinable public var isTooLong: Bool { Int(declaredCount) > capacity }
     /// No byte was sent.
-    public var isEmpty: Bool { declaredCount == 0 }
+    @inlinable public var isEmpty: Bool { declaredCount == 0 }
 
     /// Byte `index` of those held.
-    public subscript(index: Int) -> UInt8 {
+    @inlinable public subscript(index: Int) -> UInt8 {
         precondition(index >= 0 && index < count, "index beyond the bytes held")
         return storage[index]
     }
 
     /// Lends the bytes held.
-    public func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
+    @inlinable public func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
         let held = count
         let span = storage.span
         return try span.withUnsafeBytes { (all) throws(E) -> R in
@@ -49,7 +57,7 @@ public struct InlineBytes<let capacity: Int>: Sendable {
 
     /// Replaces the content by `bytes`.
     mutating func assign(_ bytes: UnsafeRawBufferPointer) {
-        declaredCount = UInt16(clamping: bytes.count)
+        length = UInt16(clamping: bytes.count)
         guard bytes.count <= capacity else { return }
         var span = storage.mutableSpan
         span.withUnsafeMutableBytes { $0.copyMemory(from: bytes) }
@@ -63,7 +71,7 @@ public struct InlineBytes<let capacity: Int>: Sendable {
 
 extension InlineBytes: Equatable {
     /// Same length, same bytes.
-    public static func == (a: InlineBytes, b: InlineBytes) -> Bool {
+    @inlinable public static func == (a: InlineBytes, b: InlineBytes) -> Bool {
         guard a.declaredCount == b.declaredCount else { return false }
         for index in 0..<a.count where a.storage[index] != b.storage[index] { return false }
         return true
