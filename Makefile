@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips clean
+.PHONY: help setup build release demo test run bench race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips churn clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
@@ -17,6 +17,8 @@ HOURS ?= 24
 export OTPD_COMMIT := $(shell git describe --always --dirty 2>/dev/null)
 CONNECTIONS ?= 5000
 COUNT ?= 500
+LIVE ?= 100000
+FOLDER ?= /tmp
 DEBUG := .build/debug
 RELEASE := .build/release
 
@@ -38,6 +40,7 @@ help:
 	@echo "make mutants seeded bugs: each must be caught by a test; prints the table (ONLY=part of a name)"
 	@echo "make sim     the whole server simulated under faults, from seeds (SEEDS=1000 SEED=1 OPERATIONS=1000)"
 	@echo "make flood   a simulated day of refused requests beside honest log-ins (HOURS=24 SEED=1)"
+	@echo "make churn   challenges created and expired; file, commits and tables stay in bounds (CHALLENGES=10000000 LIVE=100000 SEED=1 FOLDER=/tmp)"
 	@echo "make soak    the main job from 16 clients, for long; any wrong answer fails (SECONDS=60 SEED=1)"
 	@echo "make hostile thousands of hostile connections beside honest ones (SECONDS=60 CONNECTIONS=5000 SEED=1)"
 	@echo "make bitflips starts on damaged data folders: refused or crashed, never a wrong accept (COUNT=500 SEED=1)"
@@ -72,6 +75,7 @@ test: build
 	$(DEBUG)/otp-crash full --rounds 1
 	$(DEBUG)/otp-bench hostile --seconds 3 --quiet 1 --connections 300 --flood 100 --rate 50
 	$(DEBUG)/otp-bench bitflips --count 12
+	$(DEBUG)/otp-churn --challenges 5000 --live 500
 
 run: build
 	@exec $(DEBUG)/otpd --dev
@@ -130,6 +134,12 @@ hostile: release
 bitflips: release
 	@git rev-parse HEAD
 	$(RELEASE)/otp-bench bitflips --count $(COUNT) --seed $(SEED)
+
+# 10 million challenges unless told; 100,000 of them are live at any time.
+churn: CHALLENGES = 10000000
+churn: setup
+	$(SWIFT) build -c release --product otp-churn
+	$(RELEASE)/otp-churn --challenges $(CHALLENGES) --live $(LIVE) --seed $(SEED) --folder $(FOLDER)
 
 clean:
 	rm -rf .build .otpd-dev

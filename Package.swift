@@ -86,6 +86,9 @@ let package = Package(
         .executableTarget(
             name: "otp-crash", dependencies: ["Wire", "CLinuxShim", "otpd", arguments], path: "Tests/Crash",
             exclude: ["fault"], swiftSettings: settings),
+        .executableTarget(
+            name: "otp-churn", dependencies: ["AuthServer", "Engine", "Store", "Wire", "LibCrypto", "CLinuxShim", arguments],
+            path: "Tests/Churn", swiftSettings: settings),
 
         // Replays what fuzzing has found and its corpora, without libFuzzer; scripts/fuzz-build.sh compiles the same targets with it.
         .testTarget(

@@ -82,6 +82,18 @@ import Testing
         #expect(try test.live.lastCommitMs == test.engineMs)
     }
 
+    /// Records of time alone fill segments too; those that LMDB's position doesn't need any more go, the others stay.
+    @Test func anIdleStoreKeepsItsPosition() throws {
+        let test = try TestStore(segmentBytes: 8 << 10)
+        try test.write(1)
+        for _ in 0..<40 { try Self.sweep(test) }
+        try test.reopen()
+        #expect(try test.has(1))
+        #expect(try test.live.recovery.lastClock?.engineMs == test.engineMs)
+        let names = try FileManager.default.contentsOfDirectory(atPath: test.path + "/journal")
+        #expect(names.count <= 3, "\(names)")
+    }
+
     @Test func aSweepThatFindsNothingWritesNothing() throws {
         let test = try TestStore()
         try test.write(1)

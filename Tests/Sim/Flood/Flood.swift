@@ -86,7 +86,7 @@ final class Flood {
         }
         now.commits = machine.server?.store.statistics.commits ?? 0
         now.events = events
-        now.databaseBytes = machine.server?.store.statistics.mapUsedBytes ?? 0
+        now.databaseBytes = machine.server?.store.statistics.usedBytes ?? 0
         now.journalBytes = folderBytes(machine.settings.dataPath + "/journal")
         now.memoryKiB = memoryKiB()
         readings.append(now)

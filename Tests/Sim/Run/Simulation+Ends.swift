@@ -52,7 +52,7 @@ extension Simulation {
         try settle()
         guard history.violations.isEmpty else { return }
         // A database that is full takes nobody in: that is its operator's to mend.
-        let isFull = (machine.server?.store.statistics.mapUsedBytes ?? 0) * 4 >= plan.mapBytes * 3
+        let isFull = (machine.server?.store.statistics.usedBytes ?? 0) * 4 >= plan.mapBytes * 3
         if isFull { tally.add("fault database full at the end") }
         for tenant in Simulation.tenants where !isFull { try freshLogin(tenant) }
         try settle()
