@@ -87,14 +87,14 @@ extension ChurnRun {
         try judgeFile(&verdicts)
     }
 
-    /// A p99 needs a thousand commits in each window: a short run has too few to say anything.
+    /// A p99 needs a thousand commits in each line, and a trend needs lines: a short run has too few to say anything.
     private func judgeCommits(_ steady: ArraySlice<Line>, _ verdicts: inout Verdicts) {
         let third = max(1, steady.count / 3)
         let early = Window.percentile(steady.prefix(third).map(\.commitP99), 50) / 1_000
         let late = Window.percentile(steady.suffix(third).map(\.commitP99), 50) / 1_000
         let text = "commit p99: \(early) us in the first third, \(late) us in the last"
-        guard steady.allSatisfy({ $0.commits >= 1_000 }) else {
-            return say("not judged, fewer than 1,000 commits a line: \(text)")
+        guard steady.count >= 20, steady.allSatisfy({ $0.commits >= 1_000 }) else {
+            return say("not judged, fewer than 20 lines of 1,000 commits: \(text)")
         }
         verdicts.require(late * 2 <= early * 3, "\(text) (bound x1.5)")
     }
