@@ -166,6 +166,7 @@ import Testing
         let full = try test.live.statistics.file
         #expect(full.rows[0] == 3_000 && full.treeDepth >= 2)
         try Self.sweep(test)
+        try test.checkpoint()
         let empty = try test.live.statistics.file
         #expect(empty.rows[0] == 0)
         #expect(empty.filePages >= full.filePages)
