@@ -150,7 +150,8 @@ def build():
     done = subprocess.run(["swift", "build", "--build-tests"], cwd=TREE, env=environment,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
-        sys.exit(done.stdout[-6000:] + "\nmutants: the mutated tree doesn't build")
+        errors = dict.fromkeys(line for line in done.stdout.splitlines() if " error: " in line)
+        sys.exit("\n".join(errors or [done.stdout[-4000:]]) + "\nmutants: with the mutations the tree doesn't build")
     print(f"built with all mutations in {time.monotonic() - started:.0f} s", flush=True)
 
 
