@@ -7,7 +7,7 @@ enum Bounds {
     /// Bytes of undecided input of one connection: beyond it the peer isn't keeping to the cap, and is cut off.
     static let maxInputBytes = 64 << 10
     /// Bytes of unread output at which decisions for a connection pause.
-    static let maxOutputBytes = 64 << 10
+    static let maxOutputBytes = 16 << 10
     /// Seconds until Hello must have come.
     static let helloSeconds: Int64 = 2
     /// Seconds that a peer has to read its Goodbye.
@@ -24,6 +24,8 @@ enum Bounds {
     static let maxConnections = 1_024
     /// Connections that the kernel holds until they are accepted, a flood of connects among them; it cuts this to its `somaxconn`.
     static let backlog: Int32 = 4_096
+    /// Accepts of one turn of the loop, some 25 µs each: NIO's 4 would let a flood of connects keep others in the backlog for seconds.
+    static let acceptsInTurn: UInt = 32
     /// Descriptors that peers never get: journal, database, keyring, the loop, standard streams, and a good many to spare, because a journal
     /// segment that can't be opened ends the process.
     static let ownDescriptors = 64

@@ -149,7 +149,9 @@ package final class Connection: ChannelInboundHandler {
     /// Hands the ready bytes to the channel. NIO may call back in here: the buffer is moved out first.
     func flush() {
         guard ready.readableBytes > 0, let context else { return }
-        let bytes = ready
+        // To its size: a small reply stands in a buffer for the largest, and what a peer leaves unread would hold many of those.
+        var bytes = context.channel.allocator.buffer(capacity: ready.readableBytes)
+        bytes.writeImmutableBuffer(ready)
         ready = ByteBuffer()
         flushed += bytes.readableBytes
         guard isClosing, held.readableBytes == 0 else {

@@ -53,6 +53,7 @@ final class Listener {
         let box = Handoff(value: batch)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Bounds.backlog)
+            .serverChannelOption(.maxMessagesPerRead, value: Bounds.acceptsInTurn)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(AcceptGate(batch: box.value))

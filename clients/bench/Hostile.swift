@@ -80,24 +80,20 @@ struct Hostile: ParsableCommand {
         }
     }
 
-    /// Honest requests under attack; every second another honest client connects. Returns latencies and the memory's growth, KiB.
+    /// Honest requests under attack; honest clients come anew meanwhile. Returns latencies and the memory's growth, KiB.
     private func underAttack(
         _ load: HonestLoad, _ figures: ProcessFigures, _ attack: Attack, _ server: BenchServer, _ base: Int
     ) throws -> ([UInt64], Int) {
-        var (peak, looks, most, connects, slowest) = (0, 0, 0, 0, UInt64(0))
+        var (peak, most) = (0, 0)
+        let probe = try ConnectProbe(server.socket)
         let processor = try figures.processorSeconds()
         let latencies = try load.run(seconds: seconds, rate: rate) {
             peak = max(peak, try figures.privateKiB() - base)
             most = max(most, figures.descriptors() ?? 0)
-            looks += 1
-            guard looks % 10 == 0 else { return }
-            let start = linux_monotonic_nanos()
-            _ = try BenchPeer(server.socket)
-            slowest = max(slowest, linux_monotonic_nanos() - start)
-            connects += 1
         }
+        let connects = try probe.stop()
         say("attacked", latencies, seconds, try figures.processorSeconds() - processor, peak)
-        print("  up to \(most) descriptors; \(connects) more honest clients got in, the slowest in \(slowest / 1_000) µs")
+        print("  up to \(most) descriptors; \(connects.count) more honest clients got in, p50 \(at(connects, 0.5)) max \(at(connects, 1)) µs")
         print("  \(try counters(server))")
         if most > 0, most < connections / 2 { throw BenchError("the attack never held half of its connections") }
         return (latencies, peak)
