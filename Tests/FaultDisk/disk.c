@@ -205,6 +205,11 @@ static bool has_pending(const struct disk *disk, uint32_t node) {
     return false;
 }
 
+void disk_add_pending(struct disk *disk, struct op *op, bool is_forced) {
+    disk->pending = fault_grow(disk->pending, disk->pending_count, &disk->pending_capacity, sizeof *disk->pending);
+    disk->pending[disk->pending_count++] = (struct pending){.op = op_retain(op), .is_forced = is_forced};
+}
+
 void disk_apply(struct disk *disk, struct op *op) {
     switch (op->kind) {
     case OP_SYNC: sync_node(disk, op->node); return;
@@ -228,8 +233,7 @@ void disk_apply(struct disk *disk, struct op *op) {
     case OP_RENAME:
     case OP_UNLINK: break;
     }
-    disk->pending = fault_grow(disk->pending, disk->pending_count, &disk->pending_capacity, sizeof *disk->pending);
-    disk->pending[disk->pending_count++] = (struct pending){.op = op_retain(op), .is_forced = op->is_durable};
+    disk_add_pending(disk, op, op->is_durable);
 }
 
 void disk_forget_pending(struct disk *disk) {

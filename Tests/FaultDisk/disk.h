@@ -77,6 +77,7 @@ void disk_copy(struct disk *to, const struct disk *from);
 uint32_t disk_new_node(struct disk *disk, bool is_folder);
 /// A change becomes pending; a sync makes what it covers durable.
 void disk_apply(struct disk *disk, struct op *op);
+void disk_add_pending(struct disk *disk, struct op *op, bool is_forced);
 void disk_forget_pending(struct disk *disk);
 /// Changes that may be lost.
 size_t disk_free_count(const struct disk *disk);

@@ -9,6 +9,7 @@ struct fault_log {
     struct disk base, now;
     struct op **ops;
     size_t count, capacity, at;
+    bool has_begun; // the entry `at` is the last pending one
 };
 
 struct fault_log *log_make(const struct disk *base) {
@@ -42,7 +43,18 @@ bool fault_log_mark(const struct fault_log *log, size_t index, uint64_t *mark) {
     return true;
 }
 
+bool fault_log_begin_next(struct fault_log *log) {
+    if (log->has_begun || log->at >= log->count) return false;
+    struct op *op = log->ops[log->at];
+    if (op->kind != OP_WRITE || !op->is_durable) return false;
+    disk_add_pending(&log->now, op, false);
+    log->has_begun = true;
+    return true;
+}
+
 void fault_log_seek(struct fault_log *log, size_t length) {
+    if (log->has_begun) op_release(log->now.pending[--log->now.pending_count].op);
+    log->has_begun = false;
     if (length < log->at) {
         disk_free(&log->now);
         disk_copy(&log->now, &log->base);

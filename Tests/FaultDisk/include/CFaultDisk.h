@@ -70,6 +70,10 @@ void fault_disk_kill(void);
 /// locked: a place to let another thread go on. `call` is the number of the next one that counts. NULL = none.
 void fault_disk_on_call(void (*hook)(void *context, uint64_t call), void *context);
 
+/// Runs `body(context)` in a child process that may die of what it meets; silent on the standard error. Returns what `body` returned
+/// (0…255), or minus the signal that ended it. Of a process with one thread.
+int fault_disk_in_child(int (*body)(void *context), void *context);
+
 // A recording: every change and sync of a run, so that the crash states of each of its moments can be made later.
 
 /// Starts a recording of the watched folder, from the disk's state at this moment.
@@ -88,6 +92,9 @@ bool fault_log_mark(const struct fault_log *log, size_t index, uint64_t *mark);
 void fault_log_describe(const struct fault_log *log, size_t index, char *out, size_t capacity);
 /// Goes to the moment after the first `length` entries; cheap forwards, from the beginning again backwards.
 void fault_log_seek(struct fault_log *log, size_t length);
+/// If the next entry is a write through O_DSYNC: it is under way from here until the next seek, and may be lost or torn. False = it isn't
+/// one, and nothing changes.
+bool fault_log_begin_next(struct fault_log *log);
 /// Unsynced changes at this moment.
 size_t fault_log_pending(const struct fault_log *log);
 /// A number for the disk that this crash would leave: equal states have equal numbers. Nothing is written.

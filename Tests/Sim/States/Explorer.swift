@@ -2,45 +2,6 @@ import CFaultDisk
 import Glibc
 import Store
 
-/// One crash state: a moment of a recording, and what becomes of what was unsynced then.
-struct CrashCase {
-    /// Entries of the recording that happened.
-    var length: Int
-    /// CRASH_…
-    var how: Int
-    var seed: UInt64
-
-    var text: String { "\(length):\(how):\(seed)" }
-
-    init(length: Int, how: Int, seed: UInt64) {
-        self.length = length
-        self.how = how
-        self.seed = seed
-    }
-
-    init?(_ text: String) {
-        let parts = text.split(separator: ":")
-        guard parts.count == 3, let length = Int(parts[0]), let how = Int(parts[1]),
-            let seed = UInt64(parts[2]),
-            (CRASH_ALL_LOST...CRASH_KILLED).contains(how)
-        else { return nil }
-        self.init(length: length, how: how, seed: seed)
-    }
-}
-
-/// What was explored.
-struct Tally {
-    var recordings = 0
-    var calls = 0
-    /// Disks made, no two the same under the same promises.
-    var images = 0
-    /// Starts of the store that were compared with the model.
-    var states = 0
-    /// Starts refused after damage that no honest disk does.
-    var refused = 0
-    var violations = 0
-}
-
 /// Records a scenario and checks the states that a crash may leave at each of its moments.
 final class Explorer {
     private let scenario: Scenario
@@ -72,24 +33,37 @@ final class Explorer {
 
     // MARK: cases
 
-    /// All the cases of one moment: facts, M3.
+    /// All the cases of one moment, in the amounts of M3: nothing, all, each change alone lost and kept, subsets, tears.
     private func cases(at length: Int, _ body: (CrashCase) throws -> Void) rethrows {
-        let count = UInt64(fault_log_pending(log))
-        try body(CrashCase(length: length, how: CRASH_ALL_LOST, seed: seed))
-        try body(CrashCase(length: length, how: CRASH_KILLED, seed: seed))
-        guard count > 0 else { return }
-        try body(CrashCase(length: length, how: CRASH_ALL_KEPT, seed: seed))
-        for change in 0..<min(count, 70) {
-            try body(CrashCase(length: length, how: CRASH_ONE_LOST, seed: change))
-            try body(CrashCase(length: length, how: CRASH_ONE_KEPT, seed: change))
-            try body(CrashCase(length: length, how: CRASH_PREFIX, seed: change))
-        }
         var dice = Dice(seed ^ UInt64(length) << 32)
-        for _ in 0..<min(64, 8 * count) {
-            try body(CrashCase(length: length, how: CRASH_SUBSET, seed: dice.next()))
+        let count = UInt64(fault_log_pending(log))
+        try body(CrashCase(length: length, how: CRASH_ALL_LOST, seed: 0))
+        try draw(CRASH_KILLED, 4, at: length, &dice, body)
+        if count > 0 {
+            try body(CrashCase(length: length, how: CRASH_ALL_KEPT, seed: 0))
+            for change in 0..<min(count, 70) {
+                try body(CrashCase(length: length, how: CRASH_ONE_LOST, seed: change))
+                try body(CrashCase(length: length, how: CRASH_ONE_KEPT, seed: change))
+                try body(CrashCase(length: length, how: CRASH_PREFIX, seed: change))
+            }
+            try draw(CRASH_SUBSET, Int(min(64, 8 * count)), at: length, &dice, body)
+            try draw(CRASH_TORN, 16, at: length, &dice, body)
+            try draw(CRASH_TORN_WORDS, 4, at: length, &dice, body)
         }
-        for _ in 0..<16 { try body(CrashCase(length: length, how: CRASH_TORN, seed: dice.next())) }
-        for _ in 0..<4 { try body(CrashCase(length: length, how: CRASH_TORN_WORDS, seed: dice.next())) }
+        // LMDB's meta page on its way.
+        guard fault_log_begin_next(log) else { return }
+        try draw(CRASH_TORN_WORDS, 16, at: length, inFlight: true, &dice, body)
+        try draw(CRASH_SUBSET, 4, at: length, inFlight: true, &dice, body)
+        fault_log_seek(log, length)
+    }
+
+    private func draw(
+        _ how: Int, _ times: Int, at length: Int, inFlight: Bool = false, _ dice: inout Dice,
+        _ body: (CrashCase) throws -> Void
+    ) rethrows {
+        for _ in 0..<times {
+            try body(CrashCase(length: length, isInFlight: inFlight, how: how, seed: dice.next() >> 40))
+        }
     }
 
     /// Walks through the recording with the promises as they stood.
@@ -113,27 +87,42 @@ final class Explorer {
         }
     }
 
-    /// Explores about `budget` states: all cases if they are no more, else a part of them, evenly.
+    /// Explores about `budget` states: all cases if they are no more, else a part of them by their weights.
     func explore(budget: Int) {
-        var total = 0
-        moments { length, _, _ in cases(at: length) { _ in total += 1 } }
+        var (total, weights) = (0, 0)
+        moments { length, _, _ in
+            cases(at: length) { item in
+                total += 1
+                weights += weight(of: item)
+            }
+        }
+        // Each image is started at least twice.
+        let images = budget / 2
         var dice = Dice(seed ^ 0x51A7E5)
-        // Each image is opened at least twice.
-        let isWhole = total * 2 <= budget
         moments { length, acknowledged, begun in
             cases(at: length) { item in
-                // Few and telling: these two come four times as often.
-                let weight = item.how == CRASH_ALL_LOST || item.how == CRASH_KILLED ? 4 : 1
-                guard isWhole || dice.below(total * 2) < budget * weight else { return }
+                guard total <= images || dice.below(weights) < images * weight(of: item) else { return }
                 check(item, acknowledged, begun)
             }
+        }
+    }
+
+    /// Few and telling: what was promised rests on the first alone, and a kill shows what was seen before it was durable.
+    private func weight(of item: CrashCase) -> Int {
+        switch item.how {
+        case CRASH_ALL_LOST: 64
+        case CRASH_KILLED: scenario == .first ? 64 : 8
+        default: 1
         }
     }
 
     /// One case alone.
     func explore(_ item: CrashCase) {
         moments { length, acknowledged, begun in
-            if length == item.length { check(item, acknowledged, begun) }
+            guard length == item.length else { return }
+            if item.isInFlight { _ = fault_log_begin_next(log) }
+            check(item, acknowledged, begun)
+            fault_log_seek(log, length)
         }
     }
 
@@ -160,19 +149,58 @@ final class Explorer {
         tally.images += 1
         Current.note(scenario, seed, item)
         fault_log_build(log, UInt32(item.how), item.seed, root)
-        var check = StateCheck(
+        let check = StateCheck(
             scenario: scenario, options: workload.options, model: workload.model, acknowledged: acknowledged,
             begun: begun,
-            dice: Dice(seed ^ UInt64(item.length) << 20 ^ UInt64(item.how) << 50 ^ item.seed))
-        check.mayRefuse = item.how == CRASH_TORN_WORDS
+            wasKilled: item.how == CRASH_KILLED,
+            dice: Dice(seed ^ UInt64(item.length) << 40 ^ UInt64(item.how) << 32 ^ item.seed))
+        item.how == CRASH_TORN_WORDS ? checkDamage(check, item) : checkHonest(check, item)
+        fault_disk_stop()
+    }
+
+    private func checkHonest(_ start: StateCheck, _ item: CrashCase) {
+        var check = start
         do {
             try check.run()
         } catch {
             tally.violations += 1
             report(item, "\(error)")
         }
-        fault_disk_stop()
         tally.states += check.states
-        if check.hasRefused { tally.refused += 1 }
+    }
+
+    /// A tear that no honest disk makes: the start may be refused, and LMDB may die of it, so it is tried in a child. What must never be
+    /// is a wrong answer.
+    private func checkDamage(_ check: StateCheck, _ item: CrashCase) {
+        let box = Damage(check)
+        let result = fault_disk_in_child(
+            { context in
+                guard let context else { return 3 }
+                return Unmanaged<Damage>.fromOpaque(context).takeUnretainedValue().run()
+            }, Unmanaged.passUnretained(box).toOpaque())
+        tally.states += 1
+        switch result {
+        case 0: break
+        case 2: tally.refused += 1
+        case ..<0: tally.died += 1
+        default: tally.wrong += 1
+        }
+    }
+}
+
+/// One torn disk, for the child that tries it.
+private final class Damage {
+    private var check: StateCheck
+
+    init(_ check: StateCheck) { self.check = check }
+
+    /// 0 = in order, 2 = refused, 3 = a wrong state was taken for a right one.
+    func run() -> Int32 {
+        do {
+            try check.run()
+            return 0
+        } catch {
+            return error is StoreError ? 2 : 3
+        }
     }
 }

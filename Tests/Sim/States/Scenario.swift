@@ -41,5 +41,5 @@ enum Scenario: String, CaseIterable {
     }
 
     /// Steps of a run.
-    var steps: Int { self == .first ? 12 : 60 }
+    var steps: Int { self == .first ? 3 : 60 }
 }

@@ -90,7 +90,7 @@ struct States: ParsableCommand {
 
     private func summarize(_ scenarios: [Scenario], _ tallies: [Scenario: Tally]) throws {
         var all = Tally()
-        print("scenario    recordings    calls   images   states  refused  violations")
+        print("scenario    recordings    calls   images   states  refused  died  wrong  violations")
         for scenario in scenarios {
             let tally = tallies[scenario] ?? Tally()
             print(tally.line(scenario.rawValue))
@@ -98,25 +98,5 @@ struct States: ParsableCommand {
         }
         print(all.line("all"))
         if all.violations > 0 { throw ExitCode.failure }
-    }
-}
-
-extension Tally {
-    mutating func add(_ other: Tally) {
-        recordings += other.recordings
-        calls += other.calls
-        images += other.images
-        states += other.states
-        refused += other.refused
-        violations += other.violations
-    }
-
-    func line(_ name: String) -> String {
-        let numbers = [
-            (recordings, 12), (calls, 9), (images, 9), (states, 9), (refused, 9), (violations, 12),
-        ]
-        let name = name + String(repeating: " ", count: max(0, 10 - name.count))
-        return name
-            + numbers.map { String(repeating: " ", count: max(1, $1 - "\($0)".count)) + "\($0)" }.joined()
     }
 }

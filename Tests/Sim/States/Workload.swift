@@ -215,7 +215,8 @@ final class Workload {
     private func checkpoint() throws -> Bool {
         let store = try live()
         if !store.hasCheckpointJob {
-            try finishCommit()
+            // With a batch on its way none may begin.
+            if scenario != .overlapped { try finishCommit() }
             try store.maintain(now: engineMs)
         }
         guard store.hasCheckpointJob else { return true }
