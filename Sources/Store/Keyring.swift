@@ -89,7 +89,7 @@ final class Keyring {
 
     private func addFreshKey() throws(StoreError) {
         guard keys.count < Keyring.capacity else {
-            throw .damaged(path: path, detail: "the keyring is full (\(Keyring.capacity) starts)")
+            throw .keyringFull(path: path, starts: Keyring.capacity)
         }
         let secret = SecretBytes.random(count: 32)
         var entry = [UInt8](repeating: 0, count: Keyring.entryBytes)

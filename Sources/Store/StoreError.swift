@@ -18,6 +18,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case wrongMasterKey(path: String)
     /// A file's bytes can't be what otpd wrote.
     case damaged(path: String, detail: String)
+    /// Every start adds a data key, and there is no place for one more.
+    case keyringFull(path: String, starts: Int)
     /// liblmdb's version has known faults.
     case unsupportedLMDB(version: String)
     /// An earlier failure ended this store.
@@ -46,6 +48,9 @@ extension StoreError: CustomStringConvertible {
             "The master key doesn't fit \(path). Give the key that `otpd init` made with this folder."
         case .damaged(let path, let detail):
             "\(path): \(detail). Nothing was changed. Restore the data folder from a backup, or ask for help with a copy of it."
+        case .keyringFull(let path, let starts):
+            "\(path) is full: it holds a data key for each of \(starts) starts. Nothing is lost or damaged, and nothing was changed. "
+                + "Find out what restarted otpd so often; keep the folder, and run an otpd that drops keys which no record needs."
         case .unsupportedLMDB(let version):
             "liblmdb \(version) has known faults. Use Debian's 0.9.24, or 0.9.33 and later."
         case .poisoned:
