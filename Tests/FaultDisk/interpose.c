@@ -193,6 +193,22 @@ int ftruncate(int fd, off_t size) {
 
 int ftruncate64(int fd, off64_t size) { return ftruncate(fd, size); }
 
+/// Space is promised or refused, and nothing changes: the tmpfs needs none.
+int fallocate(int fd, int mode, off_t offset, off_t length) {
+    if (watched(fd) == NULL) return real_fallocate(fd, mode, offset, length);
+    if ((mode & FALLOC_FL_KEEP_SIZE) == 0) return failed(EOPNOTSUPP);
+    lock();
+    struct step step = {0};
+    if ((live.fail_kinds & FAULT_WRITE) != 0 && live.fail_error == ENOSPC) {
+        step = live_begin(FAULT_WRITE);
+        live.calls--;
+    }
+    unlock();
+    return step.error != 0 ? failed(step.error) : 0;
+}
+
+int fallocate64(int fd, int mode, off64_t offset, off64_t length) { return fallocate(fd, mode, offset, length); }
+
 // Syncing: the tmpfs has no disk to wait for.
 
 static int synced(int fd, int (*real)(int)) {

@@ -36,6 +36,7 @@ REAL(ssize_t, pwritev, (int fd, const struct iovec *parts, int count, off_t offs
 REAL(int, fsync, (int fd), (fd))
 REAL(int, fdatasync, (int fd), (fd))
 REAL(int, ftruncate, (int fd, off_t size), (fd, size))
+REAL(int, fallocate, (int fd, int mode, off_t offset, off_t length), (fd, mode, offset, length))
 REAL(int, rename, (const char *old, const char *new), (old, new))
 REAL(int, unlink, (const char *path), (path))
 REAL(int, mkdir, (const char *path, mode_t mode), (path, mode))

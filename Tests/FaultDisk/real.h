@@ -15,6 +15,7 @@ ssize_t real_pwritev(int fd, const struct iovec *parts, int count, off_t offset)
 int real_fsync(int fd);
 int real_fdatasync(int fd);
 int real_ftruncate(int fd, off_t size);
+int real_fallocate(int fd, int mode, off_t offset, off_t length);
 int real_rename(const char *old, const char *new);
 int real_unlink(const char *path);
 int real_mkdir(const char *path, mode_t mode);

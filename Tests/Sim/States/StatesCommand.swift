@@ -49,10 +49,10 @@ struct States: ParsableCommand {
         while tallies.values.reduce(0, { $0 + $1.states }) < states {
             for (index, scenario) in scenarios.enumerated() {
                 let left = states - tallies.values.reduce(0) { $0 + $1.states }
-                let budget = left / (scenarios.count - index)
-                if budget > 0 {
-                    try explore(scenario, seed &+ round, budget, root, &tallies[scenario, default: Tally()])
-                }
+                guard left > 0 else { break }
+                // A recording isn't worth fewer.
+                let budget = max(100, left / (scenarios.count - index))
+                try explore(scenario, seed &+ round, budget, root, &tallies[scenario, default: Tally()])
             }
             round += 1
         }
