@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips churn clean
+.PHONY: help setup build release demo test run bench gate race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips churn clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
@@ -7,6 +7,7 @@ CYCLES ?= 2000
 LOAD_SECONDS ?= 3
 REPEATS ?= 1
 PEERS ?=
+RECORDS ?=
 STATES ?= 500000
 VARIANT ?= asan
 CHALLENGES ?= 1000
@@ -27,7 +28,8 @@ help:
 	@echo "make test    install what is missing, build, run all fast tests"
 	@echo "make run     a development server in the foreground (Ctrl-C stops it)"
 	@echo "make bench   otpd beside the floor, every figure of the design; bench-results/latest.html (LOAD_SECONDS=3 REPEATS=1 SEED=1)"
-	@echo "             PEERS=1: beside Redis 7 and PostgreSQL 15, which it installs"
+	@echo "             PEERS=1: beside Redis 7 and PostgreSQL 15, which it installs; RECORDS=10000,10000000: over stores of these sizes"
+	@echo "make gate    allocations, system calls and journal bytes per request against the committed bounds, release build"
 	@echo "make race    64 clients race the right code on each of 1,000 challenges"
 	@echo "make crash   kill -9 at random under load, in starts and stops; every acknowledgement must survive (CYCLES=2000 SEED=1)"
 	@echo "make crash-sweep  the Nth system call of every kind killed or failed, N until a clean run, in every phase (SEED=1)"
@@ -68,6 +70,7 @@ test: build
 	$(DEBUG)/otp-sim flood --hours 1
 	sh scripts/check-release-symbols.sh $(DEBUG)/otpd $(DEBUG)/otpctl $(DEBUG)/otp-courier
 	$(DEBUG)/otp-bench race --challenges 50
+	$(DEBUG)/otp-bench gate --errands 100
 	$(DEBUG)/otp-crash kills --cycles 6 --folder-cycles 3 --harness
 	$(DEBUG)/otp-crash sweep --sample 8
 	$(DEBUG)/otp-crash time
@@ -82,7 +85,10 @@ run: build
 
 bench: release
 	$(if $(PEERS),sh scripts/setup.sh redis-server postgresql-15)
-	$(RELEASE)/otp-bench bench --seconds $(LOAD_SECONDS) --repeats $(REPEATS) --seed $(SEED) $(if $(PEERS),--peers)
+	$(RELEASE)/otp-bench bench --seconds $(LOAD_SECONDS) --repeats $(REPEATS) --seed $(SEED) $(if $(PEERS),--peers) $(if $(RECORDS),--records $(RECORDS))
+
+gate: release
+	$(RELEASE)/otp-bench gate
 
 race: release
 	$(RELEASE)/otp-bench race --challenges $(CHALLENGES) --clients 64 --seed $(SEED)

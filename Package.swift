@@ -69,7 +69,10 @@ let package = Package(
         .target(name: "CBenchPoll", path: "clients/bench/poll"),
         .executableTarget(
             name: "otp-bench",
-            dependencies: ["Wire", "CLinuxShim", "CBenchPoll", arguments, .product(name: "Histogram", package: "hdrhistogram-swift")],
+            dependencies: [
+                "Wire", "AuthServer", "Engine", "Store", "LibCrypto", "CLinuxShim", "CBenchPoll", arguments,
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
             path: "clients/bench", exclude: ["floor", "probe", "peers", "poll", "README.md"], swiftSettings: settings),
 
         // What proves the promises: a disk that loses what isn't synced, and the whole server on it. Never part of a release.

@@ -72,7 +72,7 @@ extension Store {
         try takeCheckpoint(now: now)
         lookForSpace(now: now)
         let isDue =
-            active.count >= min(32_768, active.capacity / 2) || active.used >= active.arena.count / 2
+            active.count >= min(options.checkpointRecords, active.capacity / 2) || active.used >= active.arena.count / 2
             || (firstChangeMs != 0 && now >= firstChangeMs + options.checkpointMs)
         if let frozen, !isCheckpointing, now >= retryAtMs { startCheckpointJob(frozen, frozenPosition) }
         if isDue || (sweepsOn && now >= sweepAtMs) { freeze() }

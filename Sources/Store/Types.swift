@@ -82,6 +82,8 @@ public struct StoreOptions: Sendable {
     public var commit = CommitMode.auto
     /// Milliseconds between checkpoints while there are changes.
     public var checkpointMs: UInt64 = 1_000
+    /// Records changed at which a checkpoint is due: more would make it, and what it holds up, longer. A bulk load wants it large.
+    package var checkpointRecords = 32_768
     /// For the simulation: jobs wait for `runJournalJob` and `runCheckpointJob`, and no thread is made.
     package var runsJobsByHand = false
 

@@ -4,10 +4,12 @@ import ArgumentParser
 @main
 struct OTPBench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "otp-bench", abstract: "Measure otpd, race it, torment it: each against a server of its own.",
+        commandName: "otp-bench",
+        abstract: "Measure otpd, race it, torment it: each against a server of its own.",
         version: "otp-bench 0.1",
         subcommands: [
-            BenchCommand.self, LoadCommand.self, Gate.self, Cycle.self, Race.self, Hostile.self, HostilePeers.self, Bitflips.self,
+            BenchCommand.self, LoadCommand.self, Gate.self, Prefill.self, Cycle.self, Race.self, Hostile.self,
+            HostilePeers.self, Bitflips.self,
         ])
 }
 

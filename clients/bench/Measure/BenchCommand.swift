@@ -16,11 +16,8 @@ struct BenchCommand: ParsableCommand {
     var repeats = 1
     @Option(help: "Clients of the closed loops, comma-separated.")
     var clients = "1,16,64"
-    @Option(
-        help:
-            "Prefilled data sets (folders of `otp-bench prefill`), comma-separated; the empty one is always there."
-    )
-    var datasets = ""
+    @Option(help: "Sizes of prefilled stores, comma-separated, such as 10000,10000000; the empty one is always there.")
+    var records = ""
     @Option(help: "otpd's commit mode: auto, inline or overlapped.")
     var commit = "auto"
     @Option(help: "Milliseconds of the slow disk.")
@@ -31,6 +28,7 @@ struct BenchCommand: ParsableCommand {
     var seed: UInt64 = 1
 
     func run() throws {
+        let sizes = records.split(separator: ",").compactMap { Int($0) }
         let counts = clients.split(separator: ",").compactMap { Int($0) }
         guard !counts.isEmpty, counts.allSatisfy({ (1...1_000).contains($0) }), seconds > 0, repeats > 0
         else {
@@ -60,7 +58,7 @@ struct BenchCommand: ParsableCommand {
             seed: seed)
         try suite.run(
             peers: peers, slowMicros: Int(slowDisk * 1_000),
-            datasets: datasets.split(separator: ",").map { String($0) })
+            sizes: sizes)
         report = suite.report
         print("\n" + Text.table(Text.header, report.measurements.map(Text.row)))
         print("\n" + Text.table(Goal.header, Goals(report: report).rows.map(\.row)))

@@ -10,7 +10,7 @@ struct Suite {
     let timing: Session.Timing
     let seed: UInt64
 
-    mutating func run(peers: Bool, slowMicros: Int, datasets: [String]) throws {
+    mutating func run(peers: Bool, slowMicros: Int, sizes: [Int]) throws {
         try against(.echo) { try $0.ceiling($1) }
         try against(.floor) { suite, session in
             try suite.closed(session)
@@ -27,7 +27,7 @@ struct Suite {
                 }
             }
         }
-        for folder in datasets { try scale(folder) }
+        for size in sizes { try scale(size) }
         try count()
     }
 
@@ -125,14 +125,21 @@ struct Suite {
     }
 
     /// The main job and lookups over a prefilled store, then kill -9 and the first reply.
-    private mutating func scale(_ folder: String) throws {
-        let dataset = try Dataset.open(folder)
+    private mutating func scale(_ records: Int) throws {
+        progress("\(Text.number(Double(records))) records, prefilled")
+        let scratch = try Scratch("data")
+        // A process of its own: its memory goes with it.
+        try Child.run(
+            CommandLine.arguments[0],
+            ["prefill", "--folder", scratch.path, "--records", "\(records)", "--seed", "\(seed)"])
+        let dataset = try Dataset.open(scratch.path)
         var options = options
-        options.dataset = folder
+        options.dataset = scratch.path
         try against(.otpd, options, dataset: dataset) { suite, session in
             let many = [suite.counts.last ?? 64]
-            try suite.closed(session, clients: many)
+            // Lookups first: they read all of the sample once, so that what follows finds the tree in the page cache.
             try suite.closed(session, .lookup, clients: many)
+            try suite.closed(session, clients: many)
             guard let target = session.target as? OTPDTarget else { return }
             suite.report.restartMs = try target.restartAfterKill()
             suite.progress("    first reply after kill -9: \(Text.number(suite.report.restartMs)) ms")

@@ -6,7 +6,7 @@ struct Page {
         body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;color:#222}
         table{border-collapse:collapse;font-size:13px;margin:.5rem 0 1.5rem;display:block;overflow-x:auto}
         th,td{padding:3px 9px;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
-        th:first-child,td:first-child{text-align:left} .no{color:#b00020;font-weight:600} .yes{color:#00703c;font-weight:600}
+        th:first-child,td:first-child{text-align:left} .wide td{white-space:normal;min-width:5rem} .no{color:#b00020;font-weight:600} .yes{color:#00703c;font-weight:600}
         svg{width:100%;max-width:780px;font:12px system-ui,sans-serif} code{background:#f3f3f3;padding:1px 4px}
         """
 
@@ -16,8 +16,8 @@ struct Page {
         <h1>otp-bench</h1>
         <p><code>\(escape(report.command))</code>, commit \(escape(report.commit)), seed \(report.seed)</p>
         \(machine)
-        <h2>Goals</h2>\(table(Goal.header, Goals(report: report).rows.map(\.row)))
-        <h2>Throughput of the main job</h2><p>Durable replies a second, closed loop, by clients.</p>\(throughput("cycle"))
+        <h2>Goals</h2><div class="wide">\(table(Goal.header, Goals(report: report).rows.map(\.row)))</div>
+        <h2>Throughput of the main job</h2><p>Durable replies a second, closed loop, by clients (redis-everysec's aren't durable).</p>\(throughput("cycle"))
         <h2>Lookups</h2>\(throughput("lookup"))
         <h2>Latency over load</h2><p>Open loop: latency counts from the instant at which a request was due, so a stall isn't hidden.</p>
         \(latencyOverLoad)
@@ -62,13 +62,15 @@ struct Page {
     }
 
     private func throughput(_ name: String) -> String {
-        let found = closed(name)
+        // Without a disk there is nothing to compare writes with.
+        let found = closed(name).filter { name != "cycle" || $0.target != .echo }
         let clients = Array(Set(found.map(\.clients))).sorted()
         let series = TargetKind.allCases.compactMap { kind -> Chart.Series? in
             let points = found.filter { $0.target == kind }.compactMap { m in
                 clients.firstIndex(of: m.clients).map { (x: Double($0), y: m.rate) }
             }
-            return points.isEmpty ? nil : Chart.Series(name: kind.rawValue, points: points)
+            return points.isEmpty
+                ? nil : Chart.Series(name: kind.rawValue, points: points, colour: kind.colour)
         }
         return Chart.bars(y: "replies/s", groups: clients.map { "\($0) client\($0 == 1 ? "" : "s")" }, series)
     }
@@ -80,26 +82,28 @@ struct Page {
                 ($0.offeredRate ?? 0) < ($1.offeredRate ?? 0)
             }
             guard !own.isEmpty else { return [] }
-            func line(_ name: String, _ value: (Latency) -> Double) -> Chart.Series {
+            func line(_ name: String, isDashed: Bool, _ value: (Latency) -> Double) -> Chart.Series {
                 Chart.Series(
                     name: "\(kind.rawValue) \(name)",
-                    points: own.map { (x: 2 * ($0.offeredRate ?? 0), y: value($0.all)) })
+                    points: own.map { (x: 2 * ($0.offeredRate ?? 0), y: value($0.all)) }, colour: kind.colour,
+                    isDashed: isDashed)
             }
-            return [line("p50") { $0.p50 }, line("p99") { $0.p99 }]
-                + (kind == .otpd ? [line("p99.9") { $0.p999 }] : [])
+            return [line("p50", isDashed: false) { $0.p50 }, line("p99", isDashed: true) { $0.p99 }]
         }
         return Chart.lines(x: "offered writes a second", y: "µs", logX: false, series)
     }
 
     private var percentiles: String {
-        let series = closed("cycle").filter { $0.clients == 16 }.map { m in
+        let series = closed("cycle").filter { $0.clients == 16 && $0.target != .echo }.map { m in
             Chart.Series(
                 name: "\(m.target.rawValue), 16 clients",
-                points: zip([1, 2, 3, 4, 5], [m.all.p50, m.all.p90, m.all.p99, m.all.p999, m.all.max]).map {
-                    (x: $0, y: $1)
-                })
+                points: [m.all.p50, m.all.p90, m.all.p99, m.all.p999, m.all.max].enumerated().map {
+                    (x: Double($0), y: $1)
+                },
+                colour: m.target.colour)
         }
-        return Chart.lines(x: "1 = p50, 2 = p90, 3 = p99, 4 = p99.9, 5 = max", y: "µs", logX: true, series)
+        return Chart.lines(
+            x: "percentile", y: "µs", logX: false, ticks: ["p50", "p90", "p99", "p99.9", "max"], series)
     }
 
     private var scale: String {
@@ -108,19 +112,25 @@ struct Page {
                 && $0.clients == 64
         }
         guard Set(own.map(\.records)).count > 1 else {
-            return "<p>Not measured in this run (DATASETS=…).</p>"
+            return "<p>Not measured in this run (RECORDS=10000,10000000).</p>"
         }
-        func line(_ title: String, _ name: String, _ value: (Measurement) -> Double) -> Chart.Series {
+        func line(_ title: String, _ name: String, _ colour: Int, _ value: (Measurement) -> Double)
+            -> Chart.Series
+        {
             let points = own.filter { $0.name == name && $0.spread == "fresh" }.map {
                 (x: Double($0.records), y: value($0))
             }
-            return Chart.Series(name: title, points: points.sorted { $0.x < $1.x })
+            return Chart.Series(
+                name: title, points: points.sorted { $0.x < $1.x }, colour: colour,
+                isDashed: title.hasSuffix("µs"))
         }
         return Chart.lines(
             x: "challenges and phones", y: "replies/s, µs", logX: true,
             [
-                line("cycle, replies/s", "cycle", \.rate), line("cycle, p99 µs", "cycle") { $0.all.p99 },
-                line("lookup, replies/s", "lookup", \.rate), line("lookup, p99 µs", "lookup") { $0.all.p99 },
+                line("cycle, replies/s", "cycle", 0, \.rate),
+                line("cycle, p99 µs", "cycle", 0) { $0.all.p99 },
+                line("lookup, replies/s", "lookup", 3, \.rate),
+                line("lookup, p99 µs", "lookup", 3) { $0.all.p99 },
             ])
     }
 

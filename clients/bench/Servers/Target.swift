@@ -17,6 +17,11 @@ enum TargetKind: String, CaseIterable {
     }
 }
 
+extension TargetKind {
+    /// The same in every plot.
+    var colour: Int { TargetKind.allCases.firstIndex(of: self) ?? 0 }
+}
+
 /// A server under measurement: its process, and a load engine that speaks its protocol.
 protocol Target: AnyObject {
     var kind: TargetKind { get }
