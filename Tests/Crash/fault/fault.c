@@ -2,8 +2,8 @@
 //
 // Why a library and not `strace -e inject`: it can write *part* of what was asked for and say so (strace can only lie about the
 // count), it counts the calls on files apart from those on sockets and one thread's apart from the others', it can kill after
-// the call as well as before it, and it costs nothing, so that a cycle takes a fraction of a second. What it can't see, calls that
-// don't go through libc's symbols, otpd and liblmdb don't make: `otp-crash sweep` compares its counts with strace's when there is one.
+// the call as well as before it, and it costs nothing, so that a cycle takes a fraction of a second. What it can't see are system calls
+// that don't go through libc's symbols: Swift's and liblmdb's file calls do.
 //
 // It is driven by a file that the harness maps too (`OTPD_FAULT_CONTROL`); the harness' Control.swift has the same layout.
 #define _GNU_SOURCE
