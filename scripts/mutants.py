@@ -222,7 +222,7 @@ def unit_tests(filter=None):
 # Short forms of the machines that see what unit tests can't; `test:` of a mutation may name one.
 MACHINES = {
     "race": "otp-bench race --challenges 20",
-    "crash": "otp-bench crash --kills 3",
+    "crash": "otp-crash kills --cycles 4 --folder-cycles 1 --seed 1",
     "states": "otp-sim states --states 3000 --seed 1",
     "starts": "otp-sim states --scenario first --states 12000 --seed 1",
     "sim": "otp-sim run --seeds 60 --operations 300 --seed 1 --max-violations 1",
