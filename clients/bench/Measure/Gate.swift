@@ -32,19 +32,19 @@ struct Gate: ParsableCommand {
             Bound(mix: .cycle, allocations: 75, calls: 7.5, journalBytes: 1024),
             Bound(mix: .request, allocations: 125, calls: 8.2, journalBytes: 1024),
             Bound(mix: .guess, allocations: 52, calls: 7.2, journalBytes: 1024),
-            Bound(mix: .lookup, allocations: 23, calls: 4.5, journalBytes: 0),
-            Bound(mix: .refusal, allocations: 37, calls: 7, journalBytes: 512),
-            Bound(mix: .retry, allocations: 26, calls: 4.5, journalBytes: 0),
+            Bound(mix: .lookup, allocations: 26, calls: 4.5, journalBytes: 0),
+            Bound(mix: .refusal, allocations: 43, calls: 7, journalBytes: 512),
+            Bound(mix: .retry, allocations: 29, calls: 4.5, journalBytes: 0),
         ]
     #else
         static let build = "release"
         static let bounds: [Bound] = [
-            Bound(mix: .cycle, allocations: 14, calls: 7, journalBytes: 1024),
-            Bound(mix: .request, allocations: 21, calls: 7.5, journalBytes: 1024),
-            Bound(mix: .guess, allocations: 8.5, calls: 6.5, journalBytes: 1024),
-            Bound(mix: .lookup, allocations: 4.5, calls: 4, journalBytes: 0),
-            Bound(mix: .refusal, allocations: 6, calls: 6.5, journalBytes: 512),
-            Bound(mix: .retry, allocations: 4.5, calls: 4, journalBytes: 0),
+            Bound(mix: .cycle, allocations: 16.2, calls: 7, journalBytes: 1024),
+            Bound(mix: .request, allocations: 25, calls: 7.5, journalBytes: 1024),
+            Bound(mix: .guess, allocations: 11, calls: 6.5, journalBytes: 1024),
+            Bound(mix: .lookup, allocations: 6.5, calls: 4, journalBytes: 0),
+            Bound(mix: .refusal, allocations: 8.3, calls: 6.5, journalBytes: 512),
+            Bound(mix: .retry, allocations: 6.5, calls: 4, journalBytes: 0),
         ]
     #endif
 
