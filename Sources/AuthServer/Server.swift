@@ -66,6 +66,10 @@ public final class Server {
             return Handoff(value: batch)
         }.wait().value
         served = (batch, store)
+        // Nothing is served before the start's own record is durable: it tells this boot, its clock and whether challenges are void, and
+        // a second start must not know less than a peer was told.
+        let served = Handoff(value: batch)
+        while try loop.submit({ served.value.store.isCommitting }).wait() { usleep(200) }
         do {
             for rule in settings.listeners { listeners.append(try Listener.start(rule, batch: batch, group: group)) }
         } catch {
@@ -153,7 +157,7 @@ struct Handoff<Value>: @unchecked Sendable {  // the loop's queue orders the han
 
 extension Batch {
     /// Closes the store unless a sync is under way; whether it did.
-    func closeIfIdle() throws -> Bool {
+    package func closeIfIdle() throws -> Bool {
         guard isIdle else { return false }
         isStopped = true
         try store.close(now: clock.now().engineMs)

@@ -89,6 +89,8 @@ final class DeliveryChecker {
         else { return }
         switch answer {
         case .empty:
+            // Answers and pushes of one batch leave in no order over connections: only the newest lease's word counts.
+            guard report.token == last.token else { return }
             switch ReportMessage.Outcome(rawValue: report.outcome) {
             case .submitted, .delivered: message.isSettled = true
             case .permanentFailure, .undelivered: if !message.wasReturned { message.isSettled = true }

@@ -90,13 +90,10 @@ final class History {
         requests.append((now, call))
     }
 
+    /// Those that may have been decided after `time`: sent since, or not answered by then.
     func requests(since time: UInt64) -> [Call] {
-        var found: [Call] = []
-        for request in requests.reversed() {
-            if request.at < time { break }
-            found.append(request.call)
-        }
-        return found
+        requests.filter { $0.at >= time || $0.call.answers < $0.call.sends || $0.call.answeredAt >= time }
+            .map(\.call)
     }
 
     /// The challenge of this id, made out of a RequestCode that was sent: its id begins with the request id's time.

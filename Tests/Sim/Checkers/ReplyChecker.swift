@@ -29,7 +29,10 @@ struct ReplyChecker {
             guard let challenge = history.challenges[m.challenge] else { return nil }
             if fits(challenge, call) { challenge.possibleEnds += 1 }
             return challenge.floor
-        case .resend(let m): return history.challenges[m.challenge]?.floor
+        case .resend(let m):
+            let floor = history.challenges[m.challenge]?.floor
+            if isFirst { call.firstFloor = floor }
+            return floor
         case .status(let m): return history.challenges[m.challenge]?.floor
         case .hello, .ping, .quota, .checkGrant, .redeem, .lease, .report, .subscribe, .acknowledge, .stats,
             .raw:
@@ -47,6 +50,8 @@ struct ReplyChecker {
     func received(_ answer: Answer, to attempt: Attempt, now: UInt64) {
         let call = attempt.call
         let isRepeat = call.settled != nil
+        call.answers += 1
+        call.answeredAt = now
         if case .refused(let refusal) = answer, let status = refusal.status,
             [.limited, .blocked, .factorDisabled].contains(status)
         {
@@ -299,7 +304,7 @@ struct ReplyChecker {
         switch answer {
         case .challenge(let reply):
             if reply.challenge != m.challenge { say("a Resend of another challenge", call, answer) }
-            if !isRepeat, let ended = attempt.floor?.ended, ended != 0 {
+            if !isRepeat, let ended = call.firstFloor?.ended, ended != 0 {
                 say("a Resend after the end (state \(ended))", call, answer)
             }
             if let floor = attempt.floor, reply.attemptsLeft > floor.attemptsLeft {

@@ -118,6 +118,9 @@ final class Call {
     var firstFloor: ChallengeFloor?
     /// How often it was sent.
     var sends = 0
+    /// How often it was answered, and when last.
+    var answers = 0
+    var answeredAt: UInt64 = 0
     /// Another request under the same id.
     var conflict: Call?
     /// The answer that binds: a retry may not contradict it.

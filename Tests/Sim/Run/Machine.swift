@@ -70,7 +70,8 @@ final class Machine {
             core.store.abandon()
             throw error
         }
-        // An overlapped sync of the first commit may still be under way when the first request comes.
+        // As `Server` does: nothing is served before the start's own record is durable.
+        finishJobs()
         loop.run()
         look()
     }
@@ -151,16 +152,17 @@ final class Machine {
         }
     }
 
-    /// A stop in good order.
+    /// A stop in good order, as SIGTERM brings it: what was decided is answered, Goodbye, a checkpoint.
     func stop() throws {
-        guard let server else { return }
-        server.sayGoodbye()
+        guard let old = server else { return }
+        finishJobs()
+        old.sayGoodbye()
         finishJobs()
         loop.run()
-        try server.store.close(now: server.clock.now().engineMs)
-        self.server = nil
-        server.isStopped = true
-        server.store.onSynced = nil
-        server.store.onCheckpointDone = nil
+        guard isAlive else { return }
+        guard try old.closeIfIdle() else { preconditionFailure("a server whose jobs are done is idle") }
+        server = nil
+        old.store.onSynced = nil
+        old.store.onCheckpointDone = nil
     }
 }

@@ -66,6 +66,7 @@ extension Simulation {
     /// The process dies, or the power goes; then the next start.
     func crash() throws {
         guard machine.server != nil else { return try restart(wasPowerCut: false) }
+        if machine.isAlive, draw.chance(200), stopInOrder() { return try restart(wasPowerCut: false) }
         let wasPowerCut: Bool
         if machine.lastWords != nil {
             tally.add("fault process ended itself")
@@ -75,6 +76,17 @@ extension Simulation {
         }
         down(wasPowerCut)
         try restart(wasPowerCut: wasPowerCut)
+    }
+
+    /// `false`: a fault hit it on the way.
+    private func stopInOrder() -> Bool {
+        tally.add("fault stop in good order")
+        do { try machine.stop() } catch { return false }
+        guard machine.isAlive else { return false }
+        collect()
+        for peer in peers { peer.cut() }
+        peers = []
+        return true
     }
 
     private func down(_ isPowerCut: Bool) {
@@ -94,6 +106,7 @@ extension Simulation {
             fault_disk_kill()
         }
         fault_disk_mend()
+        isOff = false
         sim_machine_set_free_bytes(64 << 30)
     }
 

@@ -60,6 +60,8 @@ final class Simulation {
     /// Newest engine time that a reply to a write told to be on disk.
     var acknowledgedMs: UInt64 = 0
     var sent = 0
+    /// The power, or the process, is known to be off.
+    var isOff = false
     /// Challenges from before this engine time are void, as the server has it.
     var voidBefore: UInt64 = 0
     /// Engine time at the first start.
@@ -159,6 +161,7 @@ final class Simulation {
         armFaults()
         deliver()
         machine.turn()
+        noteCrash("a turn")
         runJobs()
         collect()
         pass()
@@ -182,10 +185,17 @@ final class Simulation {
         }
     }
 
+    private func noteCrash(_ place: String) {
+        guard fault_disk_is_off(), !isOff else { return }
+        isOff = true
+        tally.add("fault crash in \(place)")
+    }
+
     private func runJobs() {
         if machine.hasJournalJob {
             if draw.chance(plan.journalSpeed) {
                 machine.runJournalJob()
+                noteCrash("an overlapped sync")
             } else {
                 tally.add("fault slow sync")
             }
@@ -193,6 +203,7 @@ final class Simulation {
         if machine.hasCheckpointJob {
             if draw.chance(plan.checkpointSpeed) {
                 machine.runCheckpointJob()
+                noteCrash("mid-checkpoint")
             } else {
                 tally.add("fault slow checkpoint")
             }
