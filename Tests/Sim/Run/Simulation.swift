@@ -64,6 +64,8 @@ final class Simulation {
     var isOff = false
     /// Challenges from before this engine time are void, as the server has it.
     var voidBefore: UInt64 = 0
+    /// The lowest wall clock of the boots since the last crash: one start may have made challenges void and died.
+    var lowestWallMs: UInt64 = .max
     /// Engine time at the first start.
     var startedMs: UInt64 = 0
     /// The last event that the recorder of a tenant has handled.
