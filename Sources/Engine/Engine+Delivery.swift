@@ -135,7 +135,8 @@ extension Engine {
         _ context: BatchContext, _ state: inout S
     ) {
         guard var challenge = readChallenge(id, &state) else { return }
-        if challenge.sends == send {
+        // Never one of another epoch: written again it would bear this one's number, and be open once more.
+        if challenge.sends == send, challenge.epoch == context.epoch {
             challenge.delivery = delivery.rawValue
             write(challenge, id, &state)
         }

@@ -93,6 +93,20 @@ import Wire
         #expect(world.lease(id).text == "gone")
     }
 
+    /// A report of a lease from before a restore: writing its challenge anew would give it the new epoch, and open it again.
+    @Test(arguments: [ReportMessage.Outcome.submitted, .delivered, .undelivered, .permanentFailure, .transientFailure])
+    func aLateReportRevivesNoVoidChallenge(_ outcome: ReportMessage.Outcome) throws {
+        let world = World()
+        let id = try world.open()
+        let push = try lease(world, id)
+        let code = try world.code(of: id)
+        world.epoch = 2
+        _ = world.report(id, push.token, outcome)
+        #expect(world.verify(id, code).text == "challengeNotOpen")
+        #expect(world.resend(id).text == "challengeNotOpen")
+        #expect(world.status(id).text == "challengeNotOpen")
+    }
+
     @Test(arguments: ["epoch", "clock"]) func aVoidMessageIsDead(_ cause: String) throws {
         let world = World()
         let id = try world.open()
