@@ -32,11 +32,14 @@ module() {
     echo "fuzz: compiling $name ($variant)"
     swiftc "${flags[@]}" -module-name "$name" -emit-module -emit-module-path "$out/modules/$name.swiftmodule" \
         -c "$@" -o "$object"
+    # swiftc leaves an object that it would write the same as it was, and so its time.
+    touch "$object"
 }
 
 echo "module CLinuxShim { umbrella header \"$sources/Sources/CLinuxShim/include/CLinuxShim.h\" export * }" \
     > "$out/modules/CLinuxShim.modulemap"
-"$clang" "${c_flags[@]}" -I "$sources/Sources/CLinuxShim/include" -c "$sources/Sources/CLinuxShim/CLinuxShim.c" \
+[ "$out/modules/CLinuxShim.o" -nt "$sources/Sources/CLinuxShim/CLinuxShim.c" ] || \
+    "$clang" "${c_flags[@]}" -I "$sources/Sources/CLinuxShim/include" -c "$sources/Sources/CLinuxShim/CLinuxShim.c" \
     -o "$out/modules/CLinuxShim.o"
 
 # Only the modules that a target links, and with them only the edges that it can reach.
@@ -81,6 +84,7 @@ link() {
     case " $* " in *" LibCrypto "*) libraries+=(-lcrypto) ;; esac
     case " $* " in *" Store "*) libraries+=(-llmdb) ;; esac
     case " $* " in *" CTOML "*) libraries+=(-lstdc++) ;; esac
+    if [ -f "$out/$target" ] && [ -z "$(find "${files[@]}" "${objects[@]}" "$0" -newer "$out/$target" -print -quit)" ]; then return; fi
     echo "fuzz: linking $target ($variant)"
     # The linker's word on the sanitizer's own symbols tells nothing.
     swiftc "${flags[@]}" -D "$target" -module-name "Fuzz_$target" -c "${files[@]}" -o "$out/modules/Fuzz_$target.o"

@@ -43,7 +43,7 @@ for target in "${targets[@]}"; do
         found="found in $((($(date +%s%N) - start) / 1000000)) ms"
     fi
     runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$copy/run.log")
-    words=$(grep -aoE "(Fatal error|Assertion|ERROR): .*" "$copy/run.log" | head -1 | cut -c1-110)
+    words=$(grep -aoE "(Fatal error|Assertion|ERROR): .*" "$copy/run.log" | head -1 | cut -c1-110 || true)
     printf '%-10s %-20s %10s runs  %s\n' "$target" "$found" "${runs:-?}" "$words"
     printf '           planted: %s\n' "$(sed -n '1p' "Tests/Fuzz/planted/$target.patch")"
 done

@@ -25,21 +25,23 @@ total=0
 for target in "${targets[@]}"; do
     mkdir -p "$out/grown/$target" "$out/finds/$target"
     log="$out/$target.log"
-    # The first corpus grows; the one in git is read.
+    # The first corpus grows; those in git are read.
+    corpora=("$out/grown/$target" "Tests/Fuzz/corpus/$target")
+    [ -d "Tests/Fuzz/finds/$target" ] && corpora+=("Tests/Fuzz/finds/$target")
     result=sound
     "$out/$variant/$target" -max_total_time="$share" -seed="$seed" -max_len=4096 -timeout=10 -print_final_stats=1 \
-        -artifact_prefix="$out/finds/$target/" "$out/grown/$target" "Tests/Fuzz/corpus/$target" "Tests/Fuzz/finds/$target" \
+        -artifact_prefix="$out/finds/$target/" "${corpora[@]}" \
         > "$log" 2>&1 || result=FOUND
     executions=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
     rate=$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log")
-    last=$(grep -aE '^#[0-9]+.* cov: ' "$log" | tail -1)
+    last=$(grep -aE '^#[0-9]+.* cov: ' "$log" | tail -1 || true)
     printf '%-10s %12s %10s %8s %9s %7s  %s\n' "$target" "${executions:-?}" "${rate:-?}" \
         "$(sed -n 's/.* cov: \([0-9]*\).*/\1/p' <<< "$last")" "$(sed -n 's/.* ft: \([0-9]*\).*/\1/p' <<< "$last")" \
         "$(sed -n 's/.* corp: \([0-9]*\).*/\1/p' <<< "$last")" "$result"
     total=$((total + ${executions:-0}))
     if [ "$result" = FOUND ]; then
         status=1
-        grep -aE 'Fatal error|ERROR|Assertion|Test unit written' "$log" | head -4 | sed 's/^/    /'
+        grep -aE 'Fatal error|ERROR|Assertion|Test unit written' "$log" | head -4 | sed 's/^/    /' || true
     fi
 done
 echo "fuzz: $total executions over ${#targets[@]} targets, $variant, seed $seed"
