@@ -29,6 +29,7 @@ struct FuzzState: State {
             }
         }
         record.epoch = epoch
+        record.expiresAt = rows[index].expiresAt
         return true
     }
 
