@@ -8,6 +8,7 @@ LOAD_SECONDS ?= 3
 REPEATS ?= 1
 PEERS ?=
 RECORDS ?=
+SUSTAINED ?= 0
 STATES ?= 500000
 VARIANT ?= asan
 CHALLENGES ?= 1000
@@ -28,7 +29,7 @@ help:
 	@echo "make test    install what is missing, build, run all fast tests"
 	@echo "make run     a development server in the foreground (Ctrl-C stops it)"
 	@echo "make bench   otpd beside the floor, every figure of the design; bench-results/latest.html (LOAD_SECONDS=3 REPEATS=1 SEED=1)"
-	@echo "             PEERS=1: beside Redis 7 and PostgreSQL 15, which it installs; RECORDS=10000,10000000: over stores of these sizes"
+	@echo "             PEERS=1: beside Redis 7 and PostgreSQL 15, which it installs; RECORDS=10000,10000000: over stores of these sizes; SUSTAINED=600: seconds at 80 % of the peak"
 	@echo "make gate    allocations, system calls and journal bytes per request against the committed bounds, release build"
 	@echo "make race    64 clients race the right code on each of 1,000 challenges"
 	@echo "make crash   kill -9 at random under load, in starts and stops; every acknowledgement must survive (CYCLES=2000 SEED=1)"
@@ -85,7 +86,7 @@ run: build
 
 bench: release
 	$(if $(PEERS),sh scripts/setup.sh redis-server postgresql-15)
-	$(RELEASE)/otp-bench bench --seconds $(LOAD_SECONDS) --repeats $(REPEATS) --seed $(SEED) $(if $(PEERS),--peers) $(if $(RECORDS),--records $(RECORDS))
+	$(RELEASE)/otp-bench bench --seconds $(LOAD_SECONDS) --repeats $(REPEATS) --seed $(SEED) $(if $(PEERS),--peers) --sustained $(SUSTAINED) $(if $(RECORDS),--records $(RECORDS))
 
 gate: release
 	$(RELEASE)/otp-bench gate

@@ -16,8 +16,13 @@ struct BenchCommand: ParsableCommand {
     var repeats = 1
     @Option(help: "Clients of the closed loops, comma-separated.")
     var clients = "1,16,64"
-    @Option(help: "Sizes of prefilled stores, comma-separated, such as 10000,10000000; the empty one is always there.")
+    @Option(
+        help:
+            "Sizes of prefilled stores, comma-separated, such as 10000,10000000; the empty one is always there."
+    )
     var records = ""
+    @Option(help: "Seconds of the main job at 80 % of its peak, open loop, for stalls; 0 = not.")
+    var sustained = 0.0
     @Option(help: "otpd's commit mode: auto, inline or overlapped.")
     var commit = "auto"
     @Option(help: "Milliseconds of the slow disk.")
@@ -58,7 +63,7 @@ struct BenchCommand: ParsableCommand {
             seed: seed)
         try suite.run(
             peers: peers, slowMicros: Int(slowDisk * 1_000),
-            sizes: sizes)
+            sizes: sizes, sustained: sustained)
         report = suite.report
         print("\n" + Text.table(Text.header, report.measurements.map(Text.row)))
         print("\n" + Text.table(Goal.header, Goals(report: report).rows.map(\.row)))

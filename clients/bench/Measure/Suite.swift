@@ -10,13 +10,16 @@ struct Suite {
     let timing: Session.Timing
     let seed: UInt64
 
-    mutating func run(peers: Bool, slowMicros: Int, sizes: [Int]) throws {
+    mutating func run(peers: Bool, slowMicros: Int, sizes: [Int], sustained: Double) throws {
         try against(.echo) { try $0.ceiling($1) }
         try against(.floor) { suite, session in
             try suite.closed(session)
             try suite.open(session)
         }
-        try against(.otpd) { try $0.own($1) }
+        try against(.otpd) { suite, session in
+            try suite.own(session)
+            if sustained > 0 { try suite.sustain(session, seconds: sustained) }
+        }
         try slowDisk(slowMicros)
         if peers {
             for kind in [TargetKind.redisAlways, .redisEverysec, .postgres] {
@@ -110,6 +113,18 @@ struct Suite {
                 "lookup under writes", [LoadStream(mix: .cycle, clients: many), looks], timing))
     }
 
+    /// Long enough for checkpoints and segments to show: 80 % of the closed loop's peak, arrivals whatever happens.
+    private mutating func sustain(_ session: Session, seconds: Double) throws {
+        guard
+            let peak = report.measurements.filter({ $0.target == .otpd && $0.name == "cycle" }).map(\.rate)
+                .max()
+        else { return }
+        var stream = LoadStream(mix: .cycle, clients: counts.last ?? 64)
+        stream.rate = max(1, 0.8 * peak / 2)
+        let timing = Session.Timing(warmUp: timing.warmUp, seconds: seconds, repetitions: 1)
+        add(try session.measure("sustained", [stream], timing))
+    }
+
     private mutating func slowDisk(_ micros: Int) throws {
         var options = options
         options.slowSyncMicros = micros
@@ -133,11 +148,17 @@ struct Suite {
             CommandLine.arguments[0],
             ["prefill", "--folder", scratch.path, "--records", "\(records)", "--seed", "\(seed)"])
         let dataset = try Dataset.open(scratch.path)
+        try dataset.evict()
         var options = options
         options.dataset = scratch.path
         try against(.otpd, options, dataset: dataset) { suite, session in
             let many = [suite.counts.last ?? 64]
-            // Lookups first: they read all of the sample once, so that what follows finds the tree in the page cache.
+            // The tree isn't in memory yet; then all of it is read once, so that what follows finds it in the page cache.
+            let cold = LoadStream(mix: .lookup, clients: many[0])
+            suite.add(
+                try session.measure(
+                    "lookup cold", [cold], Session.Timing(warmUp: 0, seconds: suite.timing.seconds)))
+            try dataset.warm()
             try suite.closed(session, .lookup, clients: many)
             try suite.closed(session, clients: many)
             guard let target = session.target as? OTPDTarget else { return }
