@@ -134,6 +134,10 @@ BEGIN
   ELSE
     IF former.id IS NOT NULL THEN
       UPDATE challenge SET state = 'superseded' WHERE id = former.id;
+      UPDATE phone SET
+        open = open[:array_position(open, former.id) - 1] || open[array_position(open, former.id) + 1:],
+        ends = ends[:array_position(open, former.id) - 1] || ends[array_position(open, former.id) + 1:]
+        WHERE name = former.phone AND former.id = ANY (open);
       DELETE FROM outbox WHERE challenge = former.id;
       INSERT INTO event (kind, challenge, account, at) VALUES ('superseded', former.id, account_name, t);
     END IF;

@@ -63,6 +63,11 @@ else
   if former then
     former.state = 'superseded'
     save('challenge:' .. former_id, former, RECORD_LIFE)
+    local other = load('phone:' .. former.phone)
+    if other then
+      other.open[former_id] = nil
+      save('phone:' .. former.phone, other, DAY)
+    end
     redis.call('DEL', 'message:' .. former_id)
     redis.call('ZREM', 'due', former_id)
     event('superseded', former_id, account_name, '')
