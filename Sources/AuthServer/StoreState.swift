@@ -58,7 +58,7 @@ package struct StoreState: State {
                 }
             return TableSpec(
                 id: table.rawValue, name: String(describing: table), keyBytes: table.keyBytes, order: order,
-                maxRows: table == .event ? Bounds.maxEvents : .max)
+                maxRows: table == .event ? Bounds.maxEvents : .max, isRising: table == .event)
         }
     }
 }

@@ -18,13 +18,20 @@ final class Overlay {
     let arena: UnsafeMutableRawBufferPointer
     private let slots: UnsafeMutableBufferPointer<UInt32>
     private let entries: UnsafeMutableBufferPointer<Entry>
+    /// Entries of the table whose new keys always rise, in that order: pages of it are found without a look at the rest.
+    private let risingTable: UInt8?
+    private let rising: UnsafeMutableBufferPointer<UInt32>
+    private(set) var risingCount = 0
     private(set) var count = 0
     private(set) var used = 0
     /// The newest commit in it.
     private(set) var lastSequence: UInt64 = 0
 
-    init(records: Int, bytes: Int) {
+    /// - Parameter rising: the table whose new keys always rise, if there is one.
+    init(records: Int, bytes: Int, rising table: UInt8? = nil) {
         capacity = records
+        risingTable = table
+        rising = .allocate(capacity: table == nil ? 0 : records)
         var slotCount = 1
         while slotCount < records * 2 { slotCount *= 2 }
         slots = .allocate(capacity: slotCount)
@@ -36,6 +43,7 @@ final class Overlay {
     deinit {
         slots.deallocate()
         entries.deallocate()
+        rising.deallocate()
         arena.deallocate()
     }
 
@@ -46,6 +54,7 @@ final class Overlay {
         slots.update(repeating: 0)
         count = 0
         used = 0
+        risingCount = 0
         lastSequence = 0
     }
 
@@ -111,6 +120,7 @@ final class Overlay {
             entries[index] = Entry(
                 keyOffset: place(key, length), hash: hash, valueLength: 0, valueCapacity: UInt16(length), table: table,
                 keyLength: UInt8(key.count), isDeleted: false, epoch: epoch, expiresAt: 0, sequence: 0)
+            if table == risingTable { appendRising(index) }
         } else if length > Int(entries[index].valueCapacity) {
             entries[index].keyOffset = place(key, length)
             entries[index].valueCapacity = UInt16(length)
@@ -121,6 +131,28 @@ final class Overlay {
         entries[index].epoch = epoch
         entries[index].expiresAt = expiresAt
         entries[index].sequence = sequence
+    }
+
+    private func appendRising(_ index: Int) {
+        if risingCount > 0 {
+            precondition(isLess(risingKey(risingCount - 1), key(entries[index])), "the keys of a rising table rise")
+        }
+        rising[risingCount] = UInt32(index)
+        risingCount += 1
+    }
+
+    private func risingKey(_ place: Int) -> UnsafeRawBufferPointer { key(entries[Int(rising[place])]) }
+
+    func risingEntry(_ place: Int) -> Entry { entries[Int(rising[place])] }
+
+    /// The place of the first rising entry whose key isn't below `key`.
+    func firstRising(from key: UnsafeRawBufferPointer) -> Int {
+        var (low, high) = (0, risingCount)
+        while low < high {
+            let middle = (low + high) / 2
+            if isLess(risingKey(middle), key) { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     private func place(_ key: UnsafeRawBufferPointer, _ valueBytes: Int) -> UInt32 {

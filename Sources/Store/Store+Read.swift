@@ -42,7 +42,8 @@ extension Store {
         table: UInt8, from start: [UInt8], now: UInt64,
         _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ sequence: UInt64) -> Bool
     ) throws(StoreError) {
-        let recent = changed(table, from: start)
+        let recent = ChangedRecords(
+            table, isRising: options.tables[Int(table)].isRising, from: start, active: active, frozen: frozen)
         var cursor: OpaquePointer?
         try LMDBEnvironment.check(
             mdb_cursor_open(readTransaction, environment.tables[Int(table)], &cursor), "mdb_cursor_open")
@@ -59,9 +60,10 @@ extension Store {
         var next = 0
         while code == 0 || next < recent.count {
             let stored = UnsafeRawBufferPointer(start: key.mv_data, count: code == 0 ? key.mv_size : 0)
-            let takesRecent = next < recent.count && (code != 0 || !isLess(stored, recent[next].key))
+            let takesRecent = next < recent.count && (code != 0 || !isLess(stored, recent.key(next)))
             if takesRecent {
-                let (overlay, entry, recentKey) = recent[next]
+                let (overlay, entry) = recent[next]
+                let recentKey = overlay.key(entry)
                 next += 1
                 if code == 0, stored.elementsEqual(recentKey) { code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT) }
                 if entry.isDeleted || (entry.expiresAt != 0 && entry.expiresAt <= now) { continue }
@@ -77,24 +79,5 @@ extension Store {
             code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
         }
         if code != 0, code != MDB_NOTFOUND { throw .lmdb(operation: "mdb_cursor_get", code: code) }
-    }
-
-    /// Entries of both overlays, newest version of each key, in key order.
-    private func changed(
-        _ table: UInt8, from start: [UInt8]
-    ) -> [(overlay: Overlay, entry: Overlay.Entry, key: UnsafeRawBufferPointer)] {
-        var found: [(overlay: Overlay, entry: Overlay.Entry, key: UnsafeRawBufferPointer)] = []
-        start.withUnsafeBytes { from in
-            for overlay in [active, frozen].compactMap({ $0 }) {
-                for index in 0..<overlay.count where overlay.entry(index).table == table {
-                    let entry = overlay.entry(index)
-                    let key = overlay.key(entry)
-                    if isLess(key, from) { continue }
-                    if overlay !== active, active.find(table, key) >= 0 { continue }
-                    found.append((overlay, entry, key))
-                }
-            }
-        }
-        return found.sorted { isLess($0.key, $1.key) }
     }
 }

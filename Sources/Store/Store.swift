@@ -90,8 +90,9 @@ public final class Store {
         checkpointer = try Checkpointer(
             environment: environment, specs: options.tables, keyring: keyring, folder: path,
             journalFolder: journalFolder, segmentBytes: options.segmentBytes)
-        active = Overlay(records: options.overlayRecords, bytes: options.overlayBytes)
-        standby = Overlay(records: options.overlayRecords, bytes: options.overlayBytes)
+        let rising = options.tables.first(where: \.isRising)?.id
+        active = Overlay(records: options.overlayRecords, bytes: options.overlayBytes, rising: rising)
+        standby = Overlay(records: options.overlayRecords, bytes: options.overlayBytes, rising: rising)
 
         var position = try Store.position(environment)
         try Journal.prepare(journalFolder, segmentBytes: options.segmentBytes)

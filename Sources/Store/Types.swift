@@ -19,13 +19,19 @@ public struct TableSpec: Sendable {
     /// Of a time-ordered table: beyond so many rows the oldest go before their time.
     public var maxRows: Int
 
-    /// All five.
-    public init(id: UInt8, name: String, keyBytes: Int, order: Order, maxRows: Int = .max) {
+    /// Of one time-ordered table at most: a key is above every former one and is written once. Pages of it are quick.
+    public var isRising: Bool
+
+    /// All six.
+    public init(
+        id: UInt8, name: String, keyBytes: Int, order: Order, maxRows: Int = .max, isRising: Bool = false
+    ) {
         self.id = id
         self.name = name
         self.keyBytes = keyBytes
         self.order = order
         self.maxRows = maxRows
+        self.isRising = isRising
     }
 }
 
