@@ -20,6 +20,6 @@ for target in "${targets[@]}"; do
     # What is small says as much; the corpus in git is for replay and for a start, not an archive.
     rm -rf "Tests/Fuzz/corpus/$target"
     mkdir -p "Tests/Fuzz/corpus/$target"
-    find "$merged" -type f -printf '%s %p\n' | sort -n | head -600 | cut -d' ' -f2- | xargs -I{} cp {} "Tests/Fuzz/corpus/$target/"
+    find "$merged" -type f -printf '%s %p\n' | sort -n | awk 'NR <= 700' | cut -d' ' -f2- | xargs -I{} cp {} "Tests/Fuzz/corpus/$target/"
     echo "$target: $(ls "Tests/Fuzz/corpus/$target" | wc -l) files, $(du -bs "Tests/Fuzz/corpus/$target" | cut -f1) bytes"
 done
