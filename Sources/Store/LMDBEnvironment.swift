@@ -90,8 +90,21 @@ final class LMDBEnvironment {
         try check(mdb_txn_commit(transaction), "mdb_txn_commit")
     }
 
+    /// An interrupted read of the file's head ends LMDB's open, and one that came short looks like another program's file. An environment
+    /// that didn't open can only be closed: each try is a new one.
     private static func openEnvironment(_ path: String, mapBytes: Int) throws(StoreError) -> OpaquePointer {
         try checkVersion()
+        var isSecondLook = false
+        while true {
+            do throws(StoreError) { return try openNew(path, mapBytes: mapBytes) } catch .lmdb(_, EINTR) {
+                continue
+            } catch .damaged where !isSecondLook {
+                isSecondLook = true
+            }
+        }
+    }
+
+    private static func openNew(_ path: String, mapBytes: Int) throws(StoreError) -> OpaquePointer {
         var handle: OpaquePointer?
         try check(mdb_env_create(&handle), "mdb_env_create")
         guard let env = handle else { throw .lmdb(operation: "mdb_env_create", code: ENOMEM) }
