@@ -4,7 +4,7 @@ package import Store
 
 /// The kernel's clocks, as data.
 package struct ClockSource {
-    /// Of this boot of the machine; zero when the kernel doesn't tell.
+    /// Of this boot of the machine; zero is no boot's.
     package var bootID: (UInt64, UInt64)
     /// CLOCK_BOOTTIME, milliseconds.
     package var boottimeMs: () -> UInt64
@@ -19,22 +19,28 @@ package struct ClockSource {
     }
 
     /// The real ones.
-    static var system: ClockSource {
+    static func system() throws(EngineClock.Failure) -> ClockSource {
         ClockSource(
-            bootID: readBootID(), boottimeMs: { linux_boottime_nanos() / 1_000_000 },
+            bootID: try readBootID(), boottimeMs: { linux_boottime_nanos() / 1_000_000 },
             wallMs: { linux_realtime_nanos() / 1_000_000 })
     }
 
-    private static func readBootID() -> (UInt64, UInt64) {
+    /// A start that doesn't know its boot can't tell a restart from a reboot: taking it for a reboot would let a turned wall clock void open
+    /// challenges, or make limits' windows pass.
+    private static func readBootID() throws(EngineClock.Failure) -> (UInt64, UInt64) {
         let file = linux_open("/proc/sys/kernel/random/boot_id", O_RDONLY, 0)
-        guard file >= 0 else { return (0, 0) }
+        guard file >= 0 else { throw .noBootID(code: -file) }
         defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: 64)
-        let count = read(file, &bytes, 64)
-        let digits = bytes.prefix(max(0, count)).filter { $0 != 0x2D && $0 != 0x0A }
-        guard digits.count == 32 else { return (0, 0) }
-        let text = String(decoding: digits, as: UTF8.self)
-        return (UInt64(text.prefix(16), radix: 16) ?? 0, UInt64(text.suffix(16), radix: 16) ?? 0)
+        // A value under /proc/sys comes whole or not at all: a second read would find its end.
+        var bytes = [UInt8](repeating: 0, count: 128)
+        var count = read(file, &bytes, bytes.count)
+        while count < 0, errno == EINTR { count = read(file, &bytes, bytes.count) }
+        guard count >= 0 else { throw .noBootID(code: errno) }
+        let digits = String(decoding: bytes.prefix(count).filter { $0 != 0x2D && $0 != 0x0A }, as: UTF8.self)
+        guard digits.utf8.count == 32, let high = UInt64(digits.prefix(16), radix: 16),
+            let low = UInt64(digits.suffix(16), radix: 16)
+        else { throw .noBootID(code: EINVAL) }
+        return (high, low)
     }
 }
 
@@ -43,11 +49,15 @@ package final class EngineClock {
     /// Why a start was refused.
     package enum Failure: Error, CustomStringConvertible {
         case wallClockAhead(days: UInt64)
+        case noBootID(code: Int32)
 
         package var description: String {
             switch self {
             case .wallClockAhead(let days):
                 "The wall clock is \(days) days ahead of the last journal record. If it is right, start once with --accept-clock."
+            case .noBootID(let code):
+                "/proc/sys/kernel/random/boot_id can't be read: \(String(cString: strerror(code))). Without it a restart can't be told "
+                    + "from a reboot. See that /proc is mounted and readable, and start again."
             }
         }
     }
@@ -63,7 +73,7 @@ package final class EngineClock {
 
     /// - Parameter last: the last journal record's times; `nil` for a new store.
     init(
-        last: StoreClock?, acceptClock: Bool, maxAheadDays: UInt64 = 400, source: ClockSource = .system
+        last: StoreClock?, acceptClock: Bool, maxAheadDays: UInt64 = 400, source: ClockSource
     ) throws(Failure) {
         self.source = source
         boottimeMs = source.boottimeMs()

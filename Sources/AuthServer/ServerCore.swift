@@ -22,7 +22,7 @@ package struct ServerCore {
         options.runsJobsByHand = settings.runsJobsByHand
         store = try Store(opening: options, master: master)
         clock = try EngineClock(
-            last: store.recovery.lastClock, acceptClock: settings.acceptClock, source: settings.clockSource())
+            last: store.recovery.lastClock, acceptClock: settings.acceptClock, source: try settings.clockSource())
         engine = Engine(tenants: settings.tenants, keys: EngineKeys(master: master))
         self.settings = settings
     }

@@ -37,7 +37,7 @@ public struct ServerSettings: Sendable {
     /// The store's jobs run when the simulation says so, on its one thread.
     package var runsJobsByHand = false
     /// Where the clocks come from.
-    package var clockSource: @Sendable () -> ClockSource = { .system }
+    package var clockSource: @Sendable () throws -> ClockSource = { try .system() }
     /// For tests: sees each request just before it is decoded.
     var trap: (@Sendable (Frame) -> Void)?
     /// Name and version, as Hello tells it.
