@@ -74,6 +74,7 @@ test: build
 	$(DEBUG)/otp-bench gate --errands 100
 	$(DEBUG)/otp-crash kills --cycles 6 --folder-cycles 3 --harness
 	$(DEBUG)/otp-crash sweep --sample 8
+	$(DEBUG)/otp-crash sweep --phases init,start --call read --fault interrupted
 	$(DEBUG)/otp-crash time
 	$(DEBUG)/otp-crash power --cycles 2
 	$(DEBUG)/otp-crash full --rounds 1

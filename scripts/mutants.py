@@ -223,6 +223,7 @@ def unit_tests(filter=None):
 MACHINES = {
     "race": "otp-bench race --challenges 20",
     "crash": "otp-crash kills --cycles 4 --folder-cycles 1 --seed 1",
+    "reads": "otp-crash sweep --phases init,start --call read --seed 1",
     "states": "otp-sim states --states 3000 --seed 1",
     "starts": "otp-sim states --scenario first --states 12000 --seed 1",
     "sim": "otp-sim run --seeds 60 --operations 300 --seed 1 --max-violations 1",
