@@ -1,4 +1,5 @@
 import CLinuxShim
+import Glibc
 import Wire
 
 /// Asks a server that has just come back for everything that was ever acknowledged, and for what is still owed.
@@ -34,6 +35,7 @@ final class Checker {
 
     /// All of it. `shopper`: a number that no load uses.
     func check(shopper: UInt64) throws {
+        try awaitRoom()
         try retryUncertain()
         try log.turned(16_000)
         server.control.boottimeShiftMs += 16_000
@@ -76,6 +78,16 @@ final class Checker {
         totals.events = events.count
         totals.messages = history.pushes.count
         totals.replies = history.replyCount
+    }
+
+    /// A server that found no room for a checkpoint takes no writes until it has tried again, a second later.
+    private func awaitRoom() throws {
+        for _ in 0..<25 {
+            var nothing = Cancel()
+            nothing.requestID = writer.requestID(&generator)
+            guard try writer.exchange(nothing).status == .overloaded else { return }
+            usleep(200_000)
+        }
     }
 
     // MARK: what is uncertain becomes certain
@@ -274,7 +286,12 @@ func freshVerify(_ peer: Peer, _ request: RequestCode, _ generator: inout Seeded
     var lease = LeaseMessages()
     lease.credit = 64
     _ = try peer.exchange(lease)
-    let reply = try peer.exchange(request)
+    var reply = try peer.exchange(request)
+    // A checkpoint that found no room is tried again after a second; until it is done the server can't know that there is room.
+    for _ in 0..<25 where reply.status == .overloaded {
+        usleep(200_000)
+        reply = try peer.exchange(request)
+    }
     guard reply.status == .done else { throw Violation("a fresh request after the crash: \(String(describing: reply.status))") }
     let challenge = try reply.decode(ChallengeReply.self).challenge
     var right: CodeBytes? = peer.pushed[challenge].map { code(of: $0) }

@@ -15,7 +15,7 @@ final class FaultControl {
 
     private enum Offset {
         static let realtime = 0, boottime = 8, bootID = 16, armed = 32, call = 36, fault = 40, scope = 44
-        static let nth = 48, forEver = 56, fired = 60, counts = 64
+        static let nth = 48, forEver = 56, fired = 60, counts = 64, inLMDB = 168
     }
 
     let path: String
@@ -59,6 +59,7 @@ final class FaultControl {
         disarm()
         for index in Call.allCases.indices { store(Offset.counts + 8 * index, UInt64(0)) }
         store(Offset.fired, UInt32(0))
+        store(Offset.inLMDB, UInt32(0))
         store(Offset.call, call.rawValue)
         store(Offset.fault, fault.rawValue)
         store(Offset.scope, scope.rawValue)
@@ -80,6 +81,8 @@ final class FaultControl {
 
     /// Faults made since it was armed.
     var fired: UInt32 { value(Offset.fired, as: UInt32.self) }
+    /// Those of them in calls on liblmdb's files.
+    var firedInLMDB: UInt32 { value(Offset.inLMDB, as: UInt32.self) }
 }
 
 /// The system's words for the newest error.

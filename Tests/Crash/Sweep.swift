@@ -39,7 +39,11 @@ struct Sweep: ParsableCommand {
             let began = linux_monotonic_nanos()
             let reached = try reached(phases, made)
             let present = kinds.filter { reached[$0.phase]?[$0.call] ?? 0 > 0 }
-            if let sample { try some(present, reached, sample, made) } else { for kind in present { try all(kind, made) } }
+            if let sample {
+                try some(present, reached, sample, made)
+            } else {
+                for kind in present { try all(kind, reached[kind.phase]?[kind.call] ?? 0, made) }
+            }
             try made.finish()
             try removeTree(work)
             let seconds = Int((linux_monotonic_nanos() - began) / 1_000_000_000)
@@ -50,16 +54,21 @@ struct Sweep: ParsableCommand {
         }
     }
 
-    /// N from 1 until the call isn't reached any more.
-    private func all(_ kind: SweepCase, _ runner: SweepRunner) throws {
-        var nth = from
+    /// N from 1 until a run doesn't reach the call and none before made as many, or until four in a row don't: runs aren't the same to
+    /// the call.
+    private func all(_ kind: SweepCase, _ reached: UInt64, _ runner: SweepRunner) throws {
+        var (nth, most, fired, missed) = (from, reached, 0, 0)
         var last = SweepRunner.Tally()
         while nth <= upTo {
-            guard try attempt(kind, nth, runner, &last) else { break }
+            let didFire = try attempt(kind, nth, runner, &last)
+            if didFire { fired += 1 }
+            missed = didFire ? 0 : missed + 1
+            most = max(most, runner.counts[kind.call] ?? 0)
+            guard didFire || (nth < most && missed < 4) else { break }
             nth += 1
         }
         let more = nth > upTo ? " (ended by --up-to)" : ""
-        say("  \(kind): \(nth - from) calls\(more): \(last.killed) killed, \(last.survived) went on, \(last.exited) ended with a message")
+        say("  \(kind): \(fired) calls of \(nth - from)\(more): \(last.killed) killed, \(last.survived) went on, \(last.exited) ended with a message")
     }
 
     private func some(_ kinds: [SweepCase], _ reached: Calls, _ count: Int, _ runner: SweepRunner) throws {

@@ -56,10 +56,12 @@ final class SweepRunner {
         if kind.phase == .`init` { return try runInit(kind, nth, &tally) }
         let session = try next()
         let server = session.server
-        let ending = try bring(session, to: kind, nth)
+        var ending = try bring(session, to: kind, nth)
         server.control.disarm()
         counts = server.control.counts
         let didFire = server.control.fired > 0
+        // It may have come last of all, and its end is on the way.
+        if didFire, ending == nil { ending = server.ended(within: kind.endsOtpd ? 5_000 : 200) }
         try judge(kind, ending, didFire, session, &tally)
         // On the server that took the fault and went on, then on the next one.
         if server.pid != 0, didFire { try session.check() }
@@ -86,7 +88,8 @@ final class SweepRunner {
             if kind.phase == .start { try server.stop() } else { server.kill9() }
             arm(.allThreads)
             try session.launch()
-            return try server.awaitReady()
+            // Its socket may be there and its end on the way.
+            if let ending = try server.awaitReady() { return ending }
         case .steady:
             if server.pid == 0 { try session.start() }
             arm(.allButCheckpointer)
@@ -103,6 +106,9 @@ final class SweepRunner {
         case .stop:
             if server.pid == 0 { try session.start() }
             try session.load(shape, milliseconds: 3_000)
+            // Somebody to say goodbye to.
+            let guests = try (session.peer(), session.peer())
+            defer { withExtendedLifetime(guests) {} }
             arm(.allThreads)
             kill(server.pid, SIGTERM)
             guard let ending = server.ended(within: 10_000) else { throw Violation("otpd didn't end within 10 s of SIGTERM") }
@@ -121,7 +127,7 @@ final class SweepRunner {
             guard didFire else { return }
             survived += 1
             tally.survived += 1
-        case .killed(SIGKILL) where kind.fault == .killBefore || kind.fault == .killAfter:
+        case .killed(SIGKILL) where kind.endsOtpd:
             killed += 1
             tally.killed += 1
         case .killed(let number): throw Violation("otpd died of signal \(number): \(session.server.said())")
@@ -131,7 +137,7 @@ final class SweepRunner {
             tally.survived += 1
         case .exited(let code):
             guard didFire, code != 0 else { throw Violation("otpd ended with \(code) and no fault: \(session.server.said())") }
-            guard !kind.mustBeInvisible else {
+            guard !kind.mustBeInvisible(inLMDB: session.server.hasFailedInLMDB) else {
                 throw Violation("\(kind.fault) must not end otpd (exit \(code)): \(session.server.said())")
             }
             guard session.server.said().contains("otpd: ") else { throw Violation("exit \(code) without a message") }
@@ -155,10 +161,10 @@ final class SweepRunner {
         case .exited(0):
             if didFire { survived += 1 }
             if didFire { tally.survived += 1 }
-        case .killed(SIGKILL) where kind.fault == .killBefore || kind.fault == .killAfter:
+        case .killed(SIGKILL) where kind.endsOtpd:
             killed += 1
             tally.killed += 1
-        case .exited where didFire && !kind.mustBeInvisible && server.said().contains("otpd: "):
+        case .exited where didFire && !kind.mustBeInvisible(inLMDB: server.hasFailedInLMDB) && server.said().contains("otpd: "):
             exited += 1
             tally.exited += 1
         default: throw Violation("otpd init: \(ending): \(server.said())")
@@ -178,12 +184,20 @@ final class SweepRunner {
     }
 }
 
+extension CrashServer {
+    /// A fault was made in liblmdb, and it is what the server's last words are about.
+    fileprivate var hasFailedInLMDB: Bool { control.firedInLMDB > 0 && said().contains("LMDB") }
+}
+
 extension SweepCase {
+    var endsOtpd: Bool { fault == .killBefore || fault == .killAfter }
+
     /// Interruptions, partial writes and slow disks are no failures: nobody may notice. Only LMDB calls a short write EIO; otpd then
-    /// ends as for any EIO, and sees to it that it can't happen (`LMDBEnvironment.reserve`; the full-disk test shows it).
-    var mustBeInvisible: Bool {
+    /// ends as for any EIO, and sees to it that it can't happen (`LMDBEnvironment.reserve`; the full-disk test shows it). What LMDB reads is
+    /// read again.
+    func mustBeInvisible(inLMDB: Bool) -> Bool {
         switch fault {
-        case .short: !(call == .writev || call == .pwrite && (phase != .steady || forEver))
+        case .short: !inLMDB || (call == .read && !forEver)
         case .interrupted, .slow: true
         case .killBefore, .killAfter, .ioError, .noSpace: false
         }
