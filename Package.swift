@@ -102,13 +102,16 @@ let package = Package(
         .testTarget(name: "SMSTextTests", dependencies: ["SMSText"], swiftSettings: settings),
         .testTarget(name: "EngineTests", dependencies: ["Engine", "Wire", "LibCrypto"], swiftSettings: settings),
         .testTarget(name: "FaultDiskTests", dependencies: ["CFaultDisk", "CLMDB"], swiftSettings: settings),
-        .testTarget(name: "StoreTests", dependencies: ["Store", "LibCrypto", "CLinuxShim", "CLMDB"], swiftSettings: settings),
+        .testTarget(
+            name: "StoreTests", dependencies: ["Store", "LibCrypto", "CLinuxShim", "CLMDB", "CFaultDisk"], swiftSettings: settings),
         .testTarget(
             name: "AuthServerTests", dependencies: ["AuthServer", "Wire", "Engine", "Store", "LibCrypto"] + nio,
             swiftSettings: settings),
         .testTarget(name: "CourierTests", dependencies: ["Courier", "Wire"], swiftSettings: settings),
+        // All tests are one executable: it is in there for each of them.
+        .target(name: "CTSanMutex", path: "Tests/TSanMutex"),
         .testTarget(
-            name: "AuthClientTests", dependencies: ["AuthClient", "Wire"] + nio, path: "clients/swift/Tests/AuthClientTests",
+            name: "AuthClientTests", dependencies: ["AuthClient", "Wire", "CTSanMutex"] + nio, path: "clients/swift/Tests/AuthClientTests",
             swiftSettings: settings),
         .testTarget(
             name: "SystemTests", dependencies: ["AuthClient", "Wire", "CLinuxShim", "otpd", "otpctl", "otp-courier"],

@@ -48,8 +48,10 @@ static void note_open(int fd, const struct place *place, int flags, const struct
         op->node = node;
         live_record(op, step);
     }
-    live.descriptors[fd] = (struct descriptor){
-        .node = node + 1, .is_durable = (flags & O_DSYNC) != 0, .appends = (flags & O_APPEND) != 0};
+    struct descriptor *descriptor = &live.descriptors[fd];
+    descriptor->is_durable = (flags & O_DSYNC) != 0;
+    descriptor->appends = (flags & O_APPEND) != 0;
+    descriptor->node = node + 1;
 }
 
 static int opened(int folder, const char *path, int flags, mode_t mode) {

@@ -10,6 +10,10 @@ struct live live = {.mutex = PTHREAD_MUTEX_INITIALIZER, .crash_at = UINT64_MAX};
 static void lock(void) { pthread_mutex_lock(&live.mutex); }
 static void unlock(void) { pthread_mutex_unlock(&live.mutex); }
 
+static void forget_descriptors(void) {
+    for (int fd = 0; fd < DESCRIPTORS; fd++) live.descriptors[fd].node = 0;
+}
+
 static void forget(void) {
     if (live.is_watching) {
         disk_free(&live.disk);
@@ -22,7 +26,7 @@ static void forget(void) {
     live.crash_at = UINT64_MAX;
     live.calls = 0;
     live.fail_kinds = 0;
-    memset(live.descriptors, 0, sizeof live.descriptors);
+    forget_descriptors();
 }
 
 /// Takes over `disk` as what holds `folder`, in which the process sees `names`.
@@ -127,7 +131,7 @@ void fault_disk_kill(void) {
     live.is_off = false;
     live.crash_at = UINT64_MAX;
     live.fail_kinds = 0;
-    memset(live.descriptors, 0, sizeof live.descriptors);
+    forget_descriptors();
     unlock();
 }
 
@@ -175,7 +179,7 @@ struct fault_log *fault_disk_take_log(void) {
 // Of the interposed calls.
 
 void live_announce(void) {
-    if (!__atomic_load_n(&live.is_watching, __ATOMIC_RELAXED)) return;
+    if (!live.is_watching) return;
     lock();
     void (*hook)(void *, uint64_t) = live.is_off ? NULL : live.hook;
     void *context = live.hook_context;

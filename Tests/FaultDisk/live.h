@@ -5,17 +5,19 @@
 #include "disk.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum { DESCRIPTORS = 4096 };
 
 struct descriptor {
-    uint32_t node; // plus one; 0 = not ours
+    // Plus one; 0 = not ours. Any thread's close() sets it, with or without the lock; the others belong to the lock.
+    _Atomic uint32_t node;
     bool is_durable, appends;
 };
 
 struct live {
     pthread_mutex_t mutex;
-    bool is_watching, is_off;
+    _Atomic bool is_watching, is_off; // looked at before the lock is taken
     char root[1024];
     size_t root_bytes;
     struct disk disk;
