@@ -19,7 +19,7 @@ extension Batch {
         connection.place = connections.count
         connections.append(connection)
         connectionsOfUID[uid, default: 0] += 1
-        waiting.append(connection, now: clock.now().engineMs)
+        waiting.append(connection, now: peerClock.at(clock.now().engineMs))
         // A flood of silent peers takes half the places and then pushes out its own: whoever speaks at once gets in.
         if waiting.count > max(1, settings.maxConnections / 2), let first = waiting.first {
             counters.connectionsRefused += 1
@@ -34,7 +34,7 @@ extension Batch {
     /// It was sent Goodbye: the peer has a while to read it.
     func farewell(_ connection: Connection) {
         waiting.remove(connection)
-        closing.append(connection, now: clock.now().engineMs)
+        closing.append(connection, now: peerClock.at(clock.now().engineMs))
     }
 
     func remove(_ connection: Connection) {
@@ -50,7 +50,9 @@ extension Batch {
     }
 
     /// Every tick: Hellos and Goodbyes that take too long; now and then: half frames and unread output.
-    func cutOffTheLate(now: UInt64) {
+    func cutOffTheLate(now engineMs: UInt64) {
+        peerClock.tick(engineMs)
+        let now = peerClock.at(engineMs)
         while let late = waiting.late(now: now, after: UInt64(settings.helloMillis)) {
             late.close(Goodbye(.helloTimeout, "no Hello within \(settings.helloMillis) ms"))
         }

@@ -36,6 +36,8 @@ package final class Batch {
     /// Connections without Hello, and those that were sent Goodbye, first come first.
     var waiting = Lineup()
     var closing = Lineup()
+    /// What peers' deadlines are counted in.
+    var peerClock: PeerClock
     var nextSweepMs: UInt64 = 0
     /// Sockets of peers, refused ones too until they are closed, and how many there may be.
     var openChannels = 0
@@ -61,8 +63,10 @@ package final class Batch {
         self.loop = loop
         couriers = CourierDesk(texts: settings.texts)
         events = EventFeed()
-        try couriers.load(from: store, now: clock.now().engineMs)
-        try events.load(from: store, now: clock.now().engineMs)
+        let now = clock.now().engineMs
+        peerClock = PeerClock(now: now)
+        try couriers.load(from: store, now: now)
+        try events.load(from: store, now: now)
     }
 
     /// A connection has input, or room for output: it takes part in the next turn.
@@ -177,7 +181,7 @@ package final class Batch {
     ) -> Int {
         do throws(WireError) {
             guard let frame = try Frame.next(in: bytes) else {
-                connection.hasHalfAFrame(now: context.now)
+                connection.hasHalfAFrame(now: peerClock.at(context.now))
                 return 0
             }
             guard frame.flags.rawValue == 0 else { throw .badFlags(frame.flags.rawValue) }

@@ -49,4 +49,6 @@ enum Bounds {
     static let leaseMs: UInt64 = 15_000
     /// Milliseconds between looks at leases and checkpoints when nothing else happens.
     static let tickMs: Int64 = 50
+    /// Milliseconds between two ticks that count against peers at most: what is beyond was the loop's delay.
+    static let lateTickMs: UInt64 = 250
 }

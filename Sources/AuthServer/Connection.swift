@@ -37,9 +37,9 @@ package final class Connection: ChannelInboundHandler {
     var next: Connection?
     weak var previous: Connection?
 
-    /// Engine milliseconds since when the input begins with a part of a frame; 0 = it doesn't. More bytes of the same frame don't change it.
+    /// The peer clock's milliseconds since when the input begins with a part of a frame; 0 = it doesn't. More bytes of it don't change that.
     var frameSinceMs: UInt64 = 0
-    /// Engine milliseconds since when output waits for the peer, and what it had taken by then; 0 = nothing waits.
+    /// The peer clock's milliseconds since when output waits for the peer, and what it had taken by then; 0 = nothing waits.
     private var unreadSinceMs: UInt64 = 0
     private var takenThen = 0
     /// Bytes handed to the channel so far.
@@ -58,7 +58,10 @@ package final class Connection: ChannelInboundHandler {
         batch.openChannels += 1
     }
 
-    package func handlerRemoved(context: ChannelHandlerContext) { batch.openChannels -= 1 }
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        batch.openChannels -= 1
+        self.context = nil
+    }
 
     package func channelActive(context: ChannelHandlerContext) {
         if let refusal = batch.add(self) { close(refusal) }

@@ -6,7 +6,7 @@ struct Lineup {
     private weak var last: Connection?
     private(set) var count = 0
 
-    /// Joins at the end; `now`: engine milliseconds, never less than before.
+    /// Joins at the end; `now`: the peer clock's milliseconds, never less than before.
     mutating func append(_ connection: Connection, now: UInt64) {
         precondition(!connection.isLinedUp, "a connection waits for one thing at a time")
         connection.isLinedUp = true

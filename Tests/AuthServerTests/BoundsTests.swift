@@ -35,4 +35,9 @@ import Wire
         #expect(Bounds.leaseMs * UInt64(RuleBounds.maxSubmits) < 120_000)
         #expect(UInt64(Bounds.tickMs) * 10 < Bounds.leaseMs)
     }
+
+    @Test func noSingleTickMakesAPeerLate() {
+        #expect(UInt64(Bounds.tickMs) * 2 < Bounds.lateTickMs)
+        #expect(Bounds.lateTickMs * 4 < min(UInt64(Bounds.helloSeconds) * 1_000, Bounds.frameMs, Bounds.unreadMs))
+    }
 }

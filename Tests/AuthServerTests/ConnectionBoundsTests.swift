@@ -1,5 +1,8 @@
+import Dispatch
 import Foundation
 import Glibc
+import NIOCore
+import NIOPosix
 import Testing
 import Wire
 
@@ -61,6 +64,43 @@ import Wire
             usleep(400_000)
         }
         #expect(try other.exchange(Ping()).status == .done)
+    }
+
+    /// The loop was busy for longer than a deadline: what came meanwhile is read before anyone is called late.
+    @Test func theServersDelayIsNotThePeers() throws {
+        let server = try TestServer {
+            $0.frameMillis = 400
+            $0.helloMillis = 400
+        }
+        let (half, late) = (try server.peer(), try RawPeer(server.socket))
+        let frame = try half.frame(Ping())
+        half.send(Array(frame.prefix(5)))
+        // The loop has accepted the one and read what the other sent.
+        let other = try server.peer()
+        for _ in 0..<3 { #expect(try other.exchange(Ping()).status == .done) }
+        let (isBusy, isSent) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        server.server.group.next().execute {
+            isBusy.signal()
+            isSent.wait()
+            usleep(1_000_000)
+        }
+        isBusy.wait()
+        half.send(Array(frame.dropFirst(5)))
+        late.send(try late.frame(Hello()))
+        isSent.signal()
+        #expect(try half.next()?.status == .done)
+        #expect(try late.next()?.status == .done)
+    }
+
+    @Test func peersTimeGoesOnlyAsTheLoopDoes() {
+        var clock = PeerClock(now: 1_000)
+        #expect(clock.at(1_040) == 1_040)
+        clock.tick(1_050)
+        #expect(clock.at(1_050 + Bounds.lateTickMs) == 1_050 + Bounds.lateTickMs)
+        #expect(clock.at(9_000) == 1_050 + Bounds.lateTickMs)
+        clock.tick(9_000)
+        #expect(clock.at(9_000) == 1_050 + Bounds.lateTickMs, "the rest of the delay doesn't come back")
+        #expect(clock.at(9_050) == 1_100 + Bounds.lateTickMs)
     }
 
     /// Enough replies to fill the kernel's buffers and the output's bound.
