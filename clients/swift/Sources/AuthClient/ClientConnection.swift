@@ -115,6 +115,9 @@ final class ClientConnection: Sendable {
 
         func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
+        /// A connect that fails ends here, without channelInactive: the context holds this handler.
+        func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             perform(machine.receive(unwrapInboundIn(data).readableBytesView))
         }
