@@ -112,7 +112,10 @@ crash-states: release
 	$(RELEASE)/otp-sim states --states $(STATES) --seed $(SEED)
 
 sanitize: setup
-	LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/lsan.supp $(SWIFT) test --no-parallel --sanitize=address --scratch-path .build-asan
+	@git describe --always --dirty
+	ASAN_SYMBOLIZER_PATH=$$(dirname $$(readlink -f $$(command -v $(SWIFT))))/llvm-symbolizer \
+		LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/lsan.supp:print_suppressions=0 \
+		$(SWIFT) test --no-parallel --sanitize=address --scratch-path .build-asan
 	$(SWIFT) test --no-parallel --sanitize=thread --scratch-path .build-tsan
 
 fuzz: setup

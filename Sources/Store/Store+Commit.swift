@@ -145,6 +145,7 @@ extension Store {
 
     /// Folds everything into LMDB and waits for it: Drain and the end of the process.
     public func checkpointNow(now: UInt64) throws(StoreError) {
+        try checkHealth()
         precondition(payloadBytes == 0 && !isSyncing, "commit first")
         // One that waits for room on the disk gets one more try.
         if let frozen, !isCheckpointing { startCheckpointJob(frozen, frozenPosition) }
@@ -166,7 +167,6 @@ extension Store {
 
     /// A clean end: checkpoint, threads, LMDB. The store takes no more work.
     public func close(now: UInt64) throws(StoreError) {
-        try checkHealth()
         try checkpointNow(now: now)
         abandon()
     }

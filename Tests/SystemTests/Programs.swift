@@ -78,7 +78,12 @@ enum Program: String, CaseIterable {
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
         process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
+        // What `make sanitize` says to its own process is for those that it starts, too.
+        let sanitizers = ProcessInfo.processInfo.environment.filter {
+            ["ASAN_SYMBOLIZER_PATH", "LSAN_OPTIONS", "TSAN_OPTIONS"].contains($0.key)
+        }
         process.environment = ["SWIFT_BACKTRACE": "enable=no", "TMPDIR": folder.path]
+            .merging(sanitizers) { own, _ in own }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try handle(folder.path + "/" + log + ".out")
         process.standardError = try handle(folder.path + "/" + log + ".err")
