@@ -188,7 +188,9 @@ package final class Batch {
             counters.requests += 1
             state.beginRequest()
             if try dispatch(frame, connection, context, &state, &entropy) { return frame.totalBytes }
-            if !connection.isStalled { stalled.append(connection) }
+            // Whoever met a full batch is in the queue for the next one.
+            guard !connection.isQueued, !connection.isStalled else { return 0 }
+            stalled.append(connection)
             connection.isStalled = true
             return 0
         } catch {
