@@ -60,7 +60,7 @@ final class LedgerChecker {
     private var guesses: [Int: [UInt64]] = [:]
     private var lives: [Bytes16: Life] = [:]
     private var streaks: [Pair: Streak] = [:]
-    private var subjects: [Int: Bytes16] = [:]
+    private var subjects: [Int: (id: Bytes16, seenMs: UInt64)] = [:]
 
     init(history: History, tenant: UInt32, events: [EventPush]) {
         self.history = history
@@ -143,10 +143,13 @@ final class LedgerChecker {
     }
 
     private func checkSubject(_ event: EventPush, _ challenge: ChallengeHistory) {
-        if let known = subjects[challenge.who.account], known != event.subject {
+        // A subject ends 31 days after the last event that names it, at the earliest.
+        if let known = subjects[challenge.who.account], known.id != event.subject,
+            event.engineTimeMs < known.seenMs + 31 * 86_400_000
+        {
             say("an account changed its subject", event)
         }
-        subjects[challenge.who.account] = event.subject
+        subjects[challenge.who.account] = (event.subject, event.engineTimeMs)
     }
 
     private func open(_ event: EventPush, _ challenge: ChallengeHistory, _ what: String) -> Life? {

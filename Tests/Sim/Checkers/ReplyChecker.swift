@@ -79,13 +79,17 @@ struct ReplyChecker {
     /// Same id, same request: the same outcome. Only its age, the server's state or a void challenge excuse another.
     private func checkRetry(_ answer: Answer, _ call: Call, _ attempt: Attempt, _ now: UInt64) {
         guard let settled = call.settled else {
-            if isBinding(answer) { call.settled = answer }
+            if isBinding(answer) { (call.settled, call.settledAt) = (answer, now) }
             return
         }
         if case .refused(let refusal) = answer, let status = refusal.status {
             switch status {
             case .overloaded, .draining, .unknown: return
             case .limited where refusal.limit == .requestRate: return
+            // It may have been decided before the one that passed, and come later: limits aren't remembered.
+            case .limited where attempt.sent <= call.settledAt: return
+            case .blocked where attempt.sent <= call.settledAt: return
+            case .factorDisabled where attempt.sent <= call.settledAt: return
             case .requestTooOld where call.requestID.timeMs + 660_000 < now: return
             case .challengeNotOpen where isGone(call, now): return
             case .grantInvalid where isGone(call, now): return

@@ -123,8 +123,9 @@ final class Call {
     var answeredAt: UInt64 = 0
     /// Another request under the same id.
     var conflict: Call?
-    /// The answer that binds: a retry may not contradict it.
+    /// The answer that binds: a retry may not contradict it. And when it came.
     var settled: Answer?
+    var settledAt: UInt64 = 0
 
     init(_ ask: Ask, _ who: Who, id: Bytes16 = .zero) {
         self.ask = ask

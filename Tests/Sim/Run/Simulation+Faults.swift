@@ -141,7 +141,7 @@ extension Simulation {
     private func restart(wasPowerCut: Bool) throws {
         var isReboot = wasPowerCut
         let before = (engine: machine.engineMs, boottime: machine.lookedAtMs)
-        lowestWallMs = .max
+        (lowestWallMs, startedWallMs) = (.max, 0)
         turnClocks(isReboot)
         for attempt in 1...8 {
             if attempt < 6, draw.chance(plan.startCrashes) {
@@ -167,11 +167,14 @@ extension Simulation {
             } catch {
                 if !hadFault { return history.violation("a start was refused: \(error)") }
                 tally.add("fault start failed")
+                startedWallMs = max(startedWallMs, time.wallMs)
                 fault_disk_power_off()
                 down(draw.chance(500))
                 continue
             }
             guard machine.isAlive else {
+                // Its own record may be durable, with its time.
+                startedWallMs = max(startedWallMs, time.wallMs)
                 let isPowerCut = draw.chance(500)
                 down(isPowerCut)
                 if isPowerCut {
@@ -208,7 +211,7 @@ extension Simulation {
             }
             return
         }
-        if isVoid, lowestWallMs >= before.engine + 60_000 {
+        if isVoid, lowestWallMs >= max(before.engine, startedWallMs) + 60_000 {
             history.violation("challenges became void, and the wall clock isn't behind")
         }
         let must = time.wallMs + 2_000 < acknowledgedMs

@@ -66,6 +66,8 @@ final class Simulation {
     var voidBefore: UInt64 = 0
     /// The lowest wall clock of the boots since the last crash: one start may have made challenges void and died.
     var lowestWallMs: UInt64 = .max
+    /// The highest wall clock of a start that may have written its record and then died.
+    var startedWallMs: UInt64 = 0
     /// Engine time at the first start.
     var startedMs: UInt64 = 0
     /// The last event that the recorder of a tenant has handled.
