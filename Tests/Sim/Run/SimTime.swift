@@ -7,9 +7,10 @@ import CSimMachine
 final class SimTime: @unchecked Sendable {
     private(set) var bootID: (UInt64, UInt64) = (1, 1)
     private(set) var boottimeMs: UInt64 = 100_000
-    private(set) var wallMs: UInt64 = 1_760_000_000_000
+    static let startMs: UInt64 = 1_760_000_000_000
+    private(set) var wallMs = SimTime.startMs
     /// What a perfect clock would show.
-    private(set) var trueMs: UInt64 = 1_760_000_000_000
+    private(set) var trueMs = SimTime.startMs
 
     init() { publish() }
 
