@@ -23,11 +23,11 @@ package final class Batch {
     var rates = RequestRates()
     var isDraining = false
     /// The store is closed: the loop's last timers find nothing to do.
-    package var isStopped = false
+    var isStopped = false
     package var onDrain: () -> Void = {}
 
     let loop: any EventLoop
-    private(set) var queue: [Connection] = []
+    var queue: [Connection] = []
     /// Connections whose replies wait for the sync.
     var holding: [Connection] = []
     /// In an order that depends on arrivals and departures alone; each knows its place.

@@ -159,9 +159,17 @@ extension Batch {
     /// Closes the store unless a sync is under way; whether it did.
     package func closeIfIdle() throws -> Bool {
         guard isIdle else { return false }
-        isStopped = true
+        letGo()
         try store.close(now: clock.now().engineMs)
         return true
+    }
+
+    /// Nothing is decided or answered any more; connections that wait hold the batch, which lets go of them.
+    package func letGo() {
+        isStopped = true
+        queue = []
+        holding = []
+        stalled = []
     }
 
     /// The last commit and the last frame of every connection.

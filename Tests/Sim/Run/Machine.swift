@@ -61,6 +61,8 @@ final class Machine {
     /// Starts the process on what the disk holds. It may die on the way: then `isAlive` is false.
     func start() throws {
         lastWords = nil
+        // The connections of the process before are gone once their ends were heard.
+        loop.run()
         loop = EmbeddedEventLoop()
         settings.clockSource = { [time] in time.source }
         let core = try ServerCore(settings, master: Machine.master())
@@ -136,7 +138,7 @@ final class Machine {
         guard let old = server else { return }
         server = nil
         fault_disk_power_off()
-        old.isStopped = true
+        old.letGo()
         old.store.onSynced = nil
         old.store.onCheckpointDone = nil
         loop.run()
