@@ -1,3 +1,4 @@
+import NIOCore
 import Store
 import Wire
 
@@ -49,20 +50,40 @@ extension Batch {
         connectionsOfUID[connection.uid] = left > 0 ? left : nil
     }
 
-    /// Every tick: Hellos and Goodbyes that take too long; now and then: half frames and unread output.
+    /// Every tick: Hellos and Goodbyes that take too long; half frames and unread output of some of the connections, in turn.
     func cutOffTheLate(now engineMs: UInt64) {
         peerClock.tick(engineMs)
+        endTheLate()
         let now = peerClock.at(engineMs)
-        while let late = waiting.late(now: now, after: UInt64(settings.helloMillis)) {
-            late.close(Goodbye(.helloTimeout, "no Hello within \(settings.helloMillis) ms"))
+        for _ in 0..<min(connections.count, connections.count / Bounds.ticksOfSweep + 1) {
+            if nextToCheck >= connections.count { nextToCheck = 0 }
+            guard nextToCheck < connections.count else { break }
+            connections[nextToCheck].checkPace(now: now)
+            nextToCheck += 1
         }
-        while let late = closing.late(now: now, after: UInt64(Bounds.goodbyeSeconds) * 1_000) {
+    }
+
+    /// Some of those who are late: thousands may be at once, and ending them all would hold up everybody's requests. The others soon.
+    private func endTheLate() {
+        guard !isStopped else { return }
+        let now = peerClock.at(clock.now().engineMs)
+        var left = Bounds.endsAtOnce
+        while left > 0, let late = waiting.late(now: now, after: UInt64(settings.helloMillis)) {
+            late.close(Goodbye(.helloTimeout, "no Hello within \(settings.helloMillis) ms"))
+            left -= 1
+        }
+        while left > 0, let late = closing.late(now: now, after: UInt64(Bounds.goodbyeSeconds) * 1_000) {
             closing.remove(late)
             late.cut()
+            left -= 1
         }
-        guard now >= nextSweepMs else { return }
-        nextSweepMs = now + Bounds.sweepMs
-        for connection in connections { connection.checkPace(now: now) }
+        guard left == 0, !endsMore else { return }
+        endsMore = true
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        loop.scheduleTask(in: .milliseconds(1)) {
+            bound.value.endsMore = false
+            bound.value.endTheLate()
+        }
     }
 
     /// As many sockets are open as descriptors allow: accepting waits until some have gone.

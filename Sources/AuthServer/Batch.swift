@@ -38,19 +38,21 @@ package final class Batch {
     var closing = Lineup()
     /// What peers' deadlines are counted in.
     var peerClock: PeerClock
-    var nextSweepMs: UInt64 = 0
+    /// A timer will end more of those who are late.
+    var endsMore = false
+    /// The connection that is looked at next for its pace.
+    var nextToCheck = 0
     /// Sockets of peers, refused ones too until they are closed, and how many there may be.
     var openChannels = 0
     var maxChannels = Int.max
-    private(set) var turnIsScheduled = false
+    package private(set) var turnIsScheduled = false
+    private var isInTurn = false
     /// Engine milliseconds since when writes wait for a checkpoint to make room; 0 = they don't.
     var stalledSince: UInt64 = 0
     /// A timer will look at the waiting frames again.
     var looksAgain = false
     /// Requests that this turn has decided.
     private var decidedInTurn = 0
-    /// Pages of events that this turn has read.
-    private var pagesInTurn = 0
     /// Connections whose next request waits for the sync under way, or for room.
     var stalled: [Connection] = []
     private var entropy = EntropyBlock()
@@ -78,15 +80,21 @@ package final class Batch {
     }
 
     /// One commit task a turn: it runs after every read that this turn of the loop delivers.
+    ///
+    /// A turn that leaves work behind yields to the sockets first: NIO runs tasks that tasks make before it looks at them, so that one
+    /// client's long pipeline, or subscribers that are behind, would keep everybody else waiting until they have been served in full.
     func schedule() {
         guard !turnIsScheduled else { return }
         turnIsScheduled = true
         let bound = NIOLoopBound(self, eventLoop: loop)
-        loop.execute { bound.value.turn() }
+        guard isInTurn else { return loop.execute { bound.value.turn() } }
+        loop.scheduleTask(in: .microseconds(Bounds.yieldMicros)) { bound.value.turn() }
     }
 
     private func turn() {
         turnIsScheduled = false
+        isInTurn = true
+        defer { isInTurn = false }
         guard !isStopped else { return }
         // 1. What this turn works on; callbacks from here on belong to the next.
         let working = queue
@@ -97,7 +105,6 @@ package final class Batch {
         var state = StoreState(store: store, now: context.now)
         entropy.renew()
         decidedInTurn = 0
-        pagesInTurn = 0
         if store.canAccept { stalledSince = 0 }
         if !store.isCommitting { engine.beginBatch() }
         // 3. Decide, in order of arrival; replies are encoded into the connections, held or ready.
@@ -114,8 +121,9 @@ package final class Batch {
                 if try store.commit(clock: stamp) == .synced { finished(context) }
             } catch { return endProcess("journal", "\(error)") }
         }
-        // 6. Replies leave.
+        // 6. Replies leave, then pages of events.
         for connection in working { connection.flush() }
+        if events.sendPages(store, now: context.now) { schedule() }
         do { try store.maintain(now: stamp.engineMs) } catch { endProcess("storage", "\(error)") }
     }
 
@@ -169,10 +177,7 @@ package final class Batch {
             decidedInTurn += 1
         }
         connection.input.discardReadBytes()
-        guard events.wantsPage(connection) else { return }
-        guard pagesInTurn < Bounds.maxPages else { return enqueue(connection) }
-        pagesInTurn += 1
-        events.pump(connection, store, now: context.now)
+        events.queueForPage(connection)
     }
 
     /// One frame; returns its length, or 0 when there is nothing (more) to decide now.

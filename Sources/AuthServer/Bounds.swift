@@ -16,8 +16,11 @@ enum Bounds {
     static let frameMs: UInt64 = 5_000
     /// Milliseconds in which a peer must take `maxOutputBytes` of what waits for it.
     static let unreadMs: UInt64 = 10_000
-    /// Milliseconds between looks at the two above.
-    static let sweepMs: UInt64 = 500
+    /// Ticks in which each connection is looked at for the two above once: a part of them at each tick, because a look at thousands in one
+    /// would hold up everybody's requests for milliseconds.
+    static let ticksOfSweep = 10
+    /// Connections that are ended at once because they are late, some 25 µs each.
+    static let endsAtOnce = 16
     /// Bytes of one read: the buffers are fixed, partial frames are copied.
     static let readBytes = 8 << 10
     /// Connections in all; each costs up to 200 KiB at worst.
@@ -25,7 +28,7 @@ enum Bounds {
     /// Connections that the kernel holds until they are accepted, a flood of connects among them; it cuts this to its `somaxconn`.
     static let backlog: Int32 = 4_096
     /// Accepts of one turn of the loop, some 25 µs each: NIO's 4 would let a flood of connects keep others in the backlog for seconds.
-    static let acceptsInTurn: UInt = 32
+    static let acceptsInTurn: UInt = 16
     /// Descriptors that peers never get: journal, database, keyring, the loop, standard streams, and a good many to spare, because a journal
     /// segment that can't be opened ends the process.
     static let ownDescriptors = 64
@@ -33,6 +36,8 @@ enum Bounds {
     static let acceptPauseMs: Int64 = 100
     /// Requests of one batch: bounds the time that a turn takes.
     static let maxBatch = 1_024
+    /// Microseconds from a turn that leaves work behind to the next: enough that the loop looks at its sockets in between.
+    static let yieldMicros: Int64 = 20
     /// Messages waiting for a courier; beyond it new challenges are refused as `overloaded`.
     static let maxDueMessages = 100_000
     /// Milliseconds that writes wait for a checkpoint to make room, before they are `overloaded`: less than clients wait.
@@ -41,10 +46,12 @@ enum Bounds {
     static let maxEvents = 32_000_000
     /// Milliseconds without a commit after which the journal is told the time.
     static let idleClockMs: UInt64 = 600_000
-    /// Events of one page for a subscriber that is behind.
+    /// Events that one page for a subscriber that is behind looks at, other tenants' among them.
     static let eventPage = 64
     /// Such pages that one turn reads: many subscribers that are behind share what the turn has to spare, and requests don't wait for them.
-    static let maxPages = 4
+    static let maxPages = 2
+    /// Pushes of one batch's events, each a write to a socket, some 5 µs: subscribers beyond it take pages.
+    static let maxPushes = 64
     /// Milliseconds that a lease lasts by default, and at most.
     static let leaseMs: UInt64 = 15_000
     /// Milliseconds between looks at leases and checkpoints when nothing else happens.

@@ -42,8 +42,9 @@ package final class Connection: ChannelInboundHandler {
     /// The peer clock's milliseconds since when output waits for the peer, and what it had taken by then; 0 = nothing waits.
     private var unreadSinceMs: UInt64 = 0
     private var takenThen = 0
-    /// Bytes handed to the channel so far.
+    /// Bytes handed to the channel so far, and how many of them the peer is known to have taken.
     private var flushed = 0
+    private var settled = 0
 
     package init(batch: Batch, listener: ListenerRule, uid: UInt32) {
         self.batch = batch
@@ -108,9 +109,11 @@ package final class Connection: ChannelInboundHandler {
         if frameSinceMs != 0, now >= frameSinceMs + batch.settings.frameMillis {
             return close(Goodbye(.frameTimeout, "a frame wasn't whole within \(batch.settings.frameMillis) ms"))
         }
+        guard flushed > settled else { return }
         let pending = unsentBytes(context.channel)
         let taken = flushed - pending
         if pending == 0 {
+            settled = flushed
             unreadSinceMs = 0
         } else if unreadSinceMs == 0 || taken - takenThen >= Bounds.maxOutputBytes {
             unreadSinceMs = now

@@ -12,10 +12,16 @@ final class EventFeed {
         var credit: UInt32
         /// Events after `cursor` were not pushed yet: pages come from the store.
         var isBehind: Bool
+        /// Stands in the queue for a page.
+        var isQueued = false
     }
 
     /// Connections with a subscription: pushes don't look at the thousands without.
     private var subscribers: [Connection] = []
+    /// Who wants a page, first come first.
+    private var hungry: [Connection] = []
+    /// Whom the next push reaches first: its bound must not always leave out the same.
+    private var firstPushed = 0
     /// The newest durable event.
     private(set) var head = Cursor.zero
     /// Engine time of the newest `clockStepped` that is kept: challenges from before stay void, over restarts too.
@@ -49,13 +55,15 @@ final class EventFeed {
             subscription.cursor = message.cursor
             subscription.isBehind = message.cursor != head
         }
-        if connection.subscription == nil { subscribers.append(connection) }
+        if let former = connection.subscription { subscription.isQueued = former.isQueued } else { subscribers.append(connection) }
         connection.subscription = subscription
         return nil
     }
 
     func remove(_ connection: Connection) {
-        if connection.subscription != nil { subscribers.removeAll { $0 === connection } }
+        guard connection.subscription != nil else { return }
+        subscribers.removeAll { $0 === connection }
+        hungry.removeAll { $0 === connection }
     }
 
     /// The cursor's own event is still there, so nothing after it has gone.
@@ -79,41 +87,65 @@ final class EventFeed {
         connection.subscription = subscription
     }
 
-    /// The batch's events, now durable, to everybody who keeps up.
+    /// The batch's events, now durable, to those who keep up: a bounded number, the others take pages, which hold many events each. Requests
+    /// don't wait while thousands of subscribers are told.
     func push(_ events: [EventPush]) {
         guard let last = events.last else { return }
         head = last.cursor
-        for connection in subscribers {
-            guard var subscription = connection.subscription, !connection.isClosing else { continue }
-            if !subscription.isBehind {
-                for event in events where event.tenant == subscription.tenant || event.tenant == 0 {
-                    guard subscription.credit > 0, connection.isWritable, !connection.isFull else {
-                        subscription.isBehind = true
-                        break
-                    }
-                    subscription.credit -= 1
-                    subscription.cursor = event.cursor
-                    connection.send(isHeld: false) { try FieldEncoder.push(event, into: $0) }
+        firstPushed = subscribers.isEmpty ? 0 : (firstPushed + Bounds.maxPushes) % subscribers.count
+        var left = Bounds.maxPushes
+        for index in subscribers.indices {
+            let connection = subscribers[(firstPushed + index) % subscribers.count]
+            // Who is behind is in the queue for a page, or comes there when it reads or gives credit.
+            guard var subscription = connection.subscription, !subscription.isBehind, !connection.isClosing else { continue }
+            for event in events where event.tenant == subscription.tenant || event.tenant == 0 {
+                guard left > 0, subscription.credit > 0, connection.isWritable, !connection.isFull else {
+                    subscription.isBehind = true
+                    break
                 }
-                if !subscription.isBehind { subscription.cursor = last.cursor }
+                left -= 1
+                subscription.credit -= 1
+                subscription.cursor = event.cursor
+                connection.send(isHeld: false) { try FieldEncoder.push(event, into: $0) }
             }
+            if !subscription.isBehind { subscription.cursor = last.cursor }
             connection.subscription = subscription
-            if wantsPage(connection) { connection.batch.enqueue(connection) }
+            queueForPage(connection)
             connection.flush()
         }
     }
 
+    /// A subscriber that is behind, has credit and reads gets a page when its turn comes.
+    func queueForPage(_ connection: Connection) {
+        guard wantsPage(connection), connection.subscription?.isQueued == false else { return }
+        connection.subscription?.isQueued = true
+        hungry.append(connection)
+    }
+
+    /// Some pages; whether somebody waits for another. After the replies of a turn, which pages must not hold up.
+    func sendPages(_ store: Store, now: UInt64) -> Bool {
+        let fed = Array(hungry.prefix(Bounds.maxPages))
+        hungry.removeFirst(fed.count)
+        for connection in fed {
+            connection.subscription?.isQueued = false
+            pump(connection, store, now: now)
+            queueForPage(connection)
+            connection.flush()
+        }
+        return !hungry.isEmpty
+    }
+
     /// Behind, with credit, and reading.
-    func wantsPage(_ connection: Connection) -> Bool {
+    private func wantsPage(_ connection: Connection) -> Bool {
         guard let subscription = connection.subscription, subscription.isBehind, subscription.credit > 0 else { return false }
         return connection.isWritable && !connection.isClosing
     }
 
     /// A page for a subscriber that wants one.
-    func pump(_ connection: Connection, _ store: Store, now: UInt64) {
+    private func pump(_ connection: Connection, _ store: Store, now: UInt64) {
         guard wantsPage(connection), var subscription = connection.subscription else { return }
         let start = subscription.cursor == .zero ? [] : RecordKey(subscription.cursor).withBytes { Array($0) }
-        var pushed = 0
+        var looked = 0
         var reachedEnd = true
         do {
             try store.scan(table: Table.event.rawValue, from: start, now: now) { key, value, sequence in
@@ -121,13 +153,13 @@ final class EventFeed {
                 guard let event = EventRecord.decode(key: key, value: value), event.cursor > subscription.cursor else {
                     return true
                 }
-                guard pushed < Bounds.eventPage, subscription.credit > 0 else {
+                guard looked < Bounds.eventPage, subscription.credit > 0 else {
                     reachedEnd = false
                     return false
                 }
+                looked += 1
                 subscription.cursor = event.cursor
                 if event.tenant == subscription.tenant || event.tenant == 0 {
-                    pushed += 1
                     subscription.credit -= 1
                     connection.send(isHeld: false) { try FieldEncoder.push(event, into: $0) }
                 }
@@ -136,6 +168,5 @@ final class EventFeed {
         } catch { endProcess("storage", "\(error)") }
         subscription.isBehind = !reachedEnd
         connection.subscription = subscription
-        if !reachedEnd, subscription.credit > 0 { connection.batch.enqueue(connection) }
     }
 }

@@ -41,4 +41,22 @@ import Wire
         #expect(try events(paged.one).map(\.tenant) == [0, 1, 1, 1])
         #expect(try events(paged.two).map(\.tenant) == [0, 2])
     }
+
+    /// More subscribers than one batch's pushes reach: those who are left out take pages, nobody misses an event or hears it twice.
+    @Test func everySubscriberHearsEverything() throws {
+        let server = try TestServer()
+        let subscribers = try (0..<Bounds.maxPushes + 36).map { _ in try server.peer() }
+        for peer in subscribers { try subscribe(peer, .now) }
+        let shop = try server.peer()
+        for number in 0..<5 {
+            let reply = try shop.exchange(shop.requestCode(account: "a\(number)", phone: "+3361234567\(number)"))
+            #expect(reply.status == .done)
+        }
+        for peer in subscribers {
+            let heard = try (0..<5).map { _ in try #require(try peer.next()).decode(EventPush.self) }
+            #expect(heard.map(\.kind) == Array(repeating: EventPush.Kind.codeRequested.rawValue, count: 5))
+            #expect(zip(heard, heard.dropFirst()).allSatisfy { $0.cursor < $1.cursor })
+            #expect(peer.isQuiet(milliseconds: 1))
+        }
+    }
 }

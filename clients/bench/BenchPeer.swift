@@ -1,3 +1,4 @@
+import CBenchPoll
 import CLinuxShim
 import Glibc
 import Wire
@@ -98,11 +99,29 @@ final class BenchPeer {
     }
 }
 
-/// Waits until some of the peers have input; their indices.
-func readable(_ peers: [BenchPeer], timeoutMs: Int32) -> [Int] {
-    var polls = peers.map { pollfd(fd: $0.fd, events: Int16(POLLIN), revents: 0) }
-    guard poll(&polls, nfds_t(polls.count), timeoutMs) > 0 else { return [] }
-    return polls.indices.filter { polls[$0].revents != 0 }
+/// Waits for input of some peers, by epoll: poll(2) looks at each of them on every turn, in whole milliseconds.
+final class PeerPoll {
+    private let epoll: Int32
+    private var keys: [UInt32]
+
+    init(_ peers: [BenchPeer]) throws {
+        epoll = bench_poll_create()
+        keys = Array(repeating: 0, count: peers.count)
+        guard epoll >= 0 else { throw BenchError("epoll: \(String(cString: strerror(-epoll)))") }
+        for (index, peer) in peers.enumerated() {
+            let code = bench_poll_add(epoll, peer.fd, UInt32(index))
+            guard code == 0 else { throw BenchError("epoll: \(String(cString: strerror(-code)))") }
+        }
+    }
+
+    deinit { close(epoll) }
+
+    /// Waits `nanos` at most; the indices of those with input.
+    func wait(nanos: UInt64) throws -> [Int] {
+        let count = keys.withUnsafeMutableBufferPointer { bench_poll_wait(epoll, $0.baseAddress, Int32($0.count), nanos) }
+        guard count >= 0 else { throw BenchError("epoll: \(String(cString: strerror(-count)))") }
+        return keys.prefix(Int(count)).map(Int.init)
+    }
 }
 
 /// Requests with accounts and phones that nothing else uses, so that no limit is in the way.

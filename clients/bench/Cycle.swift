@@ -47,6 +47,7 @@ struct Cycle: ParsableCommand {
         var peers: [BenchPeer] = []
         for _ in 0..<count { peers.append(try BenchPeer(server.socket)) }
         let all = peers + [courier]
+        let poll = try PeerPoll(all)
         var states = [Shopper](repeating: Shopper(), count: count)
         var codes: [Bytes16: CodeBytes] = [:]
         var latencies: [UInt64] = []
@@ -56,7 +57,7 @@ struct Cycle: ParsableCommand {
         let start = linux_monotonic_nanos()
         let end = start + UInt64(seconds * 1e9)
         while linux_monotonic_nanos() < end {
-            for index in readable(all, timeoutMs: 1_000) {
+            for index in try poll.wait(nanos: 1_000_000_000) {
                 for frame in try all[index].receive() {
                     if index == count {
                         guard frame.flags == .push, frame.opcode == Opcode.message.rawValue else { continue }

@@ -31,26 +31,22 @@ final class HonestLoad {
         states = Array(repeating: Shopper(), count: clients)
     }
 
-    /// Latencies in nanoseconds, from due time to reply, sorted. `each` runs every 100 ms.
-    func run(seconds: Double, rate: Double, each: () throws -> Void = {}) throws -> [UInt64] {
+    /// Latencies in nanoseconds, from due time to reply, sorted.
+    func run(seconds: Double, rate: Double) throws -> [UInt64] {
         var latencies: [UInt64] = []
         let start = linux_monotonic_nanos()
         let (end, interval) = (start + UInt64(seconds * 1e9), UInt64(1e9 / rate))
         let all = peers + [courier]
-        var (due, nextLook) = (start, start)
+        let poll = try PeerPoll(all)
+        var due = start
         while true {
             let now = linux_monotonic_nanos()
             if now >= end { break }
-            if now >= nextLook {
-                try each()
-                nextLook = now + 100_000_000
-            }
             while due <= now, let index = states.firstIndex(where: { isFree($0) }) {
                 try begin(index, due)
                 due += interval
             }
-            let wait = due > now ? Int32((due - now) / 1_000_000) : 1
-            for index in readable(all, timeoutMs: wait) { try take(all[index], index, &latencies) }
+            for index in try poll.wait(nanos: due > now ? due - now : 1_000_000) { try take(all[index], index, &latencies) }
         }
         return latencies.sorted()
     }

@@ -85,14 +85,25 @@ struct Hostile: ParsableCommand {
         _ load: HonestLoad, _ figures: ProcessFigures, _ attack: Attack, _ server: BenchServer, _ base: Int
     ) throws -> ([UInt64], Int) {
         var (peak, most) = (0, 0)
-        let probe = try ConnectProbe(server.socket)
-        let processor = try figures.processorSeconds()
-        let latencies = try load.run(seconds: seconds, rate: rate) {
+        let watch = try Background(everyMs: 250) {
             peak = max(peak, try figures.privateKiB() - base)
             most = max(most, figures.descriptors() ?? 0)
         }
-        let connects = try probe.stop()
-        say("attacked", latencies, seconds, try figures.processorSeconds() - processor, peak)
+        // Nanoseconds from connect to Hello's reply, two clients a second.
+        var connects: [UInt64] = []
+        let socket = server.socket
+        let probe = try Background(everyMs: 500) {
+            let start = linux_monotonic_nanos()
+            _ = try BenchPeer(socket)
+            connects.append(linux_monotonic_nanos() - start)
+        }
+        let processor = try figures.processorSeconds()
+        let latencies = try load.run(seconds: seconds, rate: rate)
+        let used = try figures.processorSeconds() - processor
+        try watch.stop()
+        try probe.stop()
+        connects.sort()
+        say("attacked", latencies, seconds, used, peak)
         print("  up to \(most) descriptors; \(connects.count) more honest clients got in, p50 \(at(connects, 0.5)) max \(at(connects, 1)) µs")
         print("  \(try counters(server))")
         if most > 0, most < connections / 2 { throw BenchError("the attack never held half of its connections") }

@@ -83,6 +83,8 @@ final class Machine {
     /// What has arrived is decided; jobs wait.
     func turn() {
         loop.run()
+        // A turn that left work behind yields to the sockets.
+        while server?.turnIsScheduled ?? false { loop.advanceTime(by: .microseconds(50)) }
         look()
     }
 
