@@ -1,53 +1,82 @@
 import Wire
 
-/// What one subscription must be: the run of the tenant's events after `start`, in order, without a gap.
-final class ObservedStream {
-    let tenant: UInt32
-    /// Exclusive; `nil` until the reply to Subscribe has told the head.
-    var start: Cursor?
-    var last: Cursor
-    var received: [Cursor] = []
-    /// With the oldest kept: what has expired may be missing in front.
-    var isFromOldest = false
-    var creditLeft = 0
-
-    init(tenant: UInt32, start: Cursor?) {
-        self.tenant = tenant
-        self.start = start
-        last = start ?? .zero
-    }
-}
-
-/// Events: every one of a durable change, none of another, in one order for all.
+/// Events: every one of a durable change, none of another, in one order for all, each for 30 days of engine time and no longer.
 final class EventChecker {
     private let history: History
+    /// Engine time before which there was no event.
+    private let startMs: UInt64
     /// All events that any subscriber has ever seen, by tenant (0 = the server's own).
     private var seen: [UInt32: [Cursor: EventPush]] = [:]
     private var streams: [ObservedStream] = []
-    /// The server may have dropped events by age: what is missing then is no violation.
-    var hasExpired = false
+    /// Up to here, by tenant, no event can have expired before a subscriber saw it.
+    private var whole: [UInt32: Cursor] = [:]
 
-    init(history: History) { self.history = history }
+    init(history: History, startMs: UInt64) {
+        self.history = history
+        self.startMs = startMs
+    }
 
-    func begin(_ stream: ObservedStream) { streams.append(stream) }
+    /// `PROTOCOL.md` §10: from then on an event of this engine time is gone, and until then it is kept.
+    static func end(_ engineTimeMs: UInt64) -> UInt64 { engineTimeMs + 30 * 86_400_000 }
 
-    func pushed(_ event: EventPush, to stream: ObservedStream) {
+    private func known(_ cursor: Cursor, _ tenant: UInt32) -> EventPush? {
+        seen[tenant]?[cursor] ?? seen[0]?[cursor]
+    }
+
+    private func name(_ cursor: Cursor) -> String { "\(cursor.sequence).\(cursor.index)" }
+
+    /// A subscription that is being asked for.
+    func begin(_ start: Subscribe.Start, after cursor: Cursor, of tenant: UInt32) -> ObservedStream {
+        let stream: ObservedStream
+        switch start {
+        case .now: stream = ObservedStream(tenant: tenant, start: nil, startMs: nil)
+        case .oldest: stream = ObservedStream(tenant: tenant, start: .zero, startMs: startMs)
+        case .afterCursor:
+            let startMs = known(cursor, tenant)?.engineTimeMs
+            stream = ObservedStream(tenant: tenant, start: cursor, startMs: startMs)
+        }
+        streams.append(stream)
+        return stream
+    }
+
+    /// What Subscribe after the cursor of a known event was answered, between the engine times `sent` and `now`.
+    func answered(_ answer: Answer, _ m: Subscribe, of tenant: UInt32, sent: UInt64, now: UInt64) {
+        guard m.start == Subscribe.Start.afterCursor.rawValue, let event = known(m.cursor, tenant) else {
+            return
+        }
+        let end = EventChecker.end(event.engineTimeMs)
+        switch answer {
+        case .refused(let refusal) where refusal.status == .cursorGone && now < end:
+            history.violation(
+                "the cursor \(name(m.cursor)) of an event that was pushed is gone, \(end - now) ms too early")
+        case .subscribed(let reply) where sent >= end && reply.head != m.cursor:
+            history.violation(
+                "the cursor \(name(m.cursor)) was taken \(sent - end) ms after its event's end: what came after it may be gone"
+            )
+        default: break
+        }
+    }
+
+    func pushed(_ event: EventPush, to stream: ObservedStream, now: UInt64) {
         if event.tenant != 0, event.tenant != stream.tenant {
             history.violation("tenant \(stream.tenant) was told an event of \(event.tenant)")
         }
         if event.cursor <= stream.last {
-            history.violation(
-                "event \(event.cursor.sequence).\(event.cursor.index) after \(stream.last.sequence).\(stream.last.index)"
-            )
+            history.violation("event \(name(event.cursor)) after \(name(stream.last))")
         }
-        stream.last = event.cursor
-        stream.received.append(event.cursor)
-        stream.creditLeft -= 1
+        let end = EventChecker.end(event.engineTimeMs)
+        if now >= end {
+            history.violation("event \(name(event.cursor)) was told \(now - end) ms after its end")
+        }
+        // What lies between is no older than the event before: as long as that one is kept, all of it was still there.
+        let reached = whole[stream.tenant] ?? .zero
+        if let before = stream.lastMs, stream.last <= reached, now < EventChecker.end(before) {
+            whole[stream.tenant] = max(reached, event.cursor)
+        }
+        stream.receive(event, now: now)
         if stream.creditLeft < 0 { history.violation("more events than the subscriber's credit") }
         if let known = seen[event.tenant]?[event.cursor] {
-            if !same(known, event) {
-                history.violation("event \(event.cursor.sequence).\(event.cursor.index) was told in two ways")
-            }
+            if !same(known, event) { history.violation("event \(name(event.cursor)) was told in two ways") }
         } else {
             seen[event.tenant, default: [:]][event.cursor] = event
         }
@@ -64,7 +93,7 @@ final class EventChecker {
     /// Some event of the tenant that was pushed to somebody.
     func anyCursor(of tenant: UInt32, _ draw: inout Draw) -> Cursor? {
         let known = streams.filter { $0.tenant == tenant && !$0.received.isEmpty }
-        return known.isEmpty ? nil : draw.pick(draw.pick(known).received)
+        return known.isEmpty ? nil : draw.pick(draw.pick(known).received).cursor
     }
 
     /// The tenant's events in order, the server's own among them.
@@ -74,28 +103,22 @@ final class EventChecker {
         return all.sorted { $0.cursor < $1.cursor }
     }
 
-    /// At the end: `last` streams read everything that is kept, from the oldest.
-    func finish(complete: [ObservedStream]) {
-        for stream in complete {
-            let all = events(of: stream.tenant).map(\.cursor)
-            let told = Set(stream.received)
-            for cursor in all where !told.contains(cursor) {
-                if hasExpired { continue }
-                history.violation(
-                    "event \(cursor.sequence).\(cursor.index) was pushed, and is not in the journal's history"
-                )
-            }
-        }
+    /// Nothing in `events(of:)` is missing because it expired before anybody saw it.
+    func isWhole(_ tenant: UInt32) -> Bool {
+        (whole[tenant] ?? .zero) >= (events(of: tenant).last?.cursor ?? .zero)
+    }
+
+    /// At the end: the streams in `complete` have read everything that is kept, from the oldest.
+    func finish(complete: [ObservedStream], now: UInt64) {
+        let tenants = Set(streams.map(\.tenant))
+        let all = Dictionary(uniqueKeysWithValues: tenants.map { ($0, events(of: $0)) })
         for stream in streams {
-            guard let start = stream.start, !(hasExpired && (stream.isFromOldest || start == .zero)) else {
-                continue
-            }
-            let due = events(of: stream.tenant).map(\.cursor).filter { $0 > start && $0 <= stream.last }
-            if due != stream.received {
-                history.violation(
-                    "a subscriber of tenant \(stream.tenant) after \(start.sequence).\(start.index) missed "
-                        + "\(due.count - stream.received.count) of \(due.count) events")
-            }
+            let isComplete = complete.contains { $0 === stream }
+            let (due, missed) = stream.missing(of: all[stream.tenant] ?? [], endMs: isComplete ? now : nil)
+            guard let first = missed.first, let start = stream.start else { continue }
+            history.violation(
+                "a subscriber of tenant \(stream.tenant) after \(name(start)) missed \(missed.count) of \(due) events, first "
+                    + "\(name(first.cursor)) of \(first.engineTimeMs), which had not expired")
         }
     }
 }

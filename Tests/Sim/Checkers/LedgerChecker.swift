@@ -51,6 +51,7 @@ final class LedgerChecker {
         var total = 0
         var ofClass = [0, 0, 0]
         var blockedUntil: [UInt64] = [0, 0, 0]
+        var lastMs: UInt64 = 0
     }
 
     private var phones: [Party: [Send]] = [:]
@@ -185,10 +186,9 @@ final class LedgerChecker {
                 say("sent within the gap after \(open.suffix(4).map(\.at)), \(open.count) unverified", event)
             }
         }
-        if let streak = streaks[Pair(account: who.account, phone: who.phone)] {
-            if now < streak.blockedUntil[Int(who.asker)] { say("sent while blocked", event) }
-            if streak.total >= 100 { say("sent while the factor is off", event) }
-        }
+        let streak = streak(Pair(account: who.account, phone: who.phone), now)
+        if now < streak.blockedUntil[Int(who.asker)] { say("sent while blocked", event) }
+        if streak.total >= 100 { say("sent while the factor is off", event) }
         if policy.enforces { budgets(event, who, phone, account, opens: opens) }
         let new = Send(at: now, challenge: challenge.id)
         phones[phone, default: []].append(new)
@@ -253,9 +253,17 @@ final class LedgerChecker {
         let minute = (guesses[who.phone] ?? []).count { $0 + 60_000 > now }
         if minute >= 10 { say("an 11th guess on a phone in a minute", event) }
         guesses[who.phone, default: []].append(now)
-        let streak = streaks[Pair(account: who.account, phone: who.phone)] ?? Streak()
+        let streak = streak(Pair(account: who.account, phone: who.phone), now)
         if now < streak.blockedUntil[Int(who.asker)] { say("a guess was evaluated while blocked", event) }
         if streak.total >= 100 { say("a guess was evaluated while the factor is off", event) }
+    }
+
+    /// Failures in a row are kept 400 days after the last, and at the cap for ever.
+    private func streak(_ pair: Pair, _ now: UInt64) -> Streak {
+        guard let streak = streaks[pair], streak.total >= 100 || now < streak.lastMs + 400 * 86_400_000 else {
+            return Streak()
+        }
+        return streak
     }
 
     private func guessed(_ event: EventPush, _ challenge: ChallengeHistory) {
@@ -269,7 +277,8 @@ final class LedgerChecker {
         }
         let (now, who) = (event.engineTimeMs, challenge.who)
         let asker = Int(who.asker)
-        var streak = streaks[Pair(account: who.account, phone: who.phone)] ?? Streak()
+        var streak = streak(Pair(account: who.account, phone: who.phone), now)
+        streak.lastMs = now
         streak.total += 1
         streak.ofClass[asker] += 1
         let first = rules(challenge).blockAfter

@@ -27,7 +27,10 @@ enum Report {
         for status in Status.allCases where tally["status \(status)"] == 0 {
             Swift.print("  0\t\(status): \(unreachable[status] ?? "DID NOT OCCUR")")
         }
-        for name in ["message pushed", "message leased again", "seeds without a ledger: events had expired"] {
+        for name in [
+            "message pushed", "message leased again", "ledgers checked",
+            "ledgers not checked: events had expired unseen",
+        ] {
             Swift.print("\(tally[name])\t\(name)")
         }
         Swift.print("\(tally[Report.failures]) \(Report.failures)")

@@ -37,7 +37,6 @@ extension Simulation {
         }
         fault_disk_crash_at(.max)
         acknowledgedMs = machine.engineMs
-        startedMs = machine.engineMs
         try reconnect()
     }
 
@@ -62,10 +61,12 @@ extension Simulation {
         try readAll()
         guard history.violations.isEmpty else { return }
         digestDisk()
-        guard ledgerIsWhole, machine.engineMs <= SimTime.startMs + 29 * 86_400_000 else {
-            return tally.add("seeds without a ledger: events had expired")
-        }
         for tenant in Simulation.tenants {
+            guard events.isWhole(tenant) else {
+                tally.add("ledgers not checked: events had expired unseen")
+                continue
+            }
+            tally.add("ledgers checked")
             LedgerChecker(history: history, tenant: tenant, events: events.events(of: tenant)).check()
         }
     }
@@ -163,9 +164,7 @@ extension Simulation {
         if complete.count != Simulation.tenants.count {
             history.violation("an observer has no connection after the faults")
         }
-        // Several jumps may add up to more than the 30 days that events are kept.
-        if machine.engineMs > SimTime.startMs + 29 * 86_400_000 { events.hasExpired = true }
-        events.finish(complete: complete)
+        events.finish(complete: complete, now: machine.engineMs)
     }
 
     private func digestDisk() {

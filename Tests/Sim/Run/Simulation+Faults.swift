@@ -159,8 +159,6 @@ extension Simulation {
                     history.violation("a start was refused: \(error)")
                 }
                 machine.settings.acceptClock = true
-                ledgerIsWhole = false
-                events.hasExpired = true
                 if !machine.isAlive { down(false) }
                 fault_disk_mend()
                 continue
@@ -216,10 +214,6 @@ extension Simulation {
         }
         let must = time.wallMs + 2_000 < acknowledgedMs
         if must, !isVoid { history.violation("the wall clock is behind, and challenges are still valid") }
-        if now > before.engine + 29 * 86_400_000 {
-            ledgerIsWhole = false
-            events.hasExpired = true
-        }
         guard isVoid else { return }
         for challenge in history.order {
             challenge.mayBeVoid = true

@@ -40,14 +40,13 @@ extension Simulation {
         case (.report(let report), _): delivery.received(answer, to: report, attempt, now: now)
         case (.lease, .lease(let reply)): peer.credit = Int(reply.credit)
         case (.subscribe(let m), .subscribed(let reply)):
+            events.answered(answer, m, of: peer.tenant, sent: attempt.sent, now: now)
             if m.start == Subscribe.Start.now.rawValue {
                 peer.stream?.start = reply.head
                 peer.stream?.last = reply.head
             }
         case (.subscribe(let m), .refused(let refusal)) where refusal.status == .cursorGone:
-            if m.cursor.sequence < 1 << 40, !events.hasExpired {
-                history.violation("the cursor of an event that was pushed is gone")
-            }
+            events.answered(answer, m, of: peer.tenant, sent: attempt.sent, now: now)
             peer.stream = nil
             if peer.kind == .recorder { recorded[peer.tenant] = nil }
         case (.ping, .ping(let reply)):
@@ -168,7 +167,7 @@ extension Simulation {
 
     private func saw(_ event: EventPush, _ peer: Peer) {
         guard let stream = peer.stream else { return history.violation("an event for nobody") }
-        events.pushed(event, to: stream)
+        events.pushed(event, to: stream, now: machine.engineMs)
         acknowledgedMs = max(acknowledgedMs, event.engineTimeMs)
         if peer.kind == .recorder {
             recorded[peer.tenant] = event.cursor
@@ -181,19 +180,10 @@ extension Simulation {
         var m = Subscribe()
         m.start = start.rawValue
         m.credit = UInt16(credit)
-        let stream: ObservedStream
-        switch start {
-        case .now: stream = ObservedStream(tenant: peer.tenant, start: nil)
-        case .oldest:
-            stream = ObservedStream(tenant: peer.tenant, start: .zero)
-            stream.isFromOldest = true
-        case .afterCursor:
-            m.cursor = cursor
-            stream = ObservedStream(tenant: peer.tenant, start: cursor)
-        }
+        if start == .afterCursor { m.cursor = cursor }
+        let stream = events.begin(start, after: cursor, of: peer.tenant)
         stream.creditLeft = credit
         peer.stream = stream
-        events.begin(stream)
         send(Call(.subscribe(m), Who(tenant: peer.tenant)), on: peer)
     }
 

@@ -68,12 +68,8 @@ final class Simulation {
     var lowestWallMs: UInt64 = .max
     /// The highest wall clock of a start that may have written its record and then died.
     var startedWallMs: UInt64 = 0
-    /// Engine time at the first start.
-    var startedMs: UInt64 = 0
     /// The last event that the recorder of a tenant has handled.
     var recorded: [UInt32: Cursor] = [:]
-    /// Events may have expired before a recorder had them.
-    var ledgerIsWhole = true
     /// Prints what is sent and comes back.
     var isTracing = false
 
@@ -91,7 +87,7 @@ final class Simulation {
         replies = ReplyChecker(history: history)
         grants = GrantChecker(history: history)
         delivery = DeliveryChecker(history: history, phones: Simulation.phones)
-        events = EventChecker(history: history)
+        events = EventChecker(history: history, startMs: SimTime.startMs)
         digest.isOn = isDigesting
         machine = Machine(
             folder: folder, time: time, settings: try Simulation.settings(folder, plan),
@@ -256,7 +252,6 @@ final class Simulation {
         machine.pass(ms)
         machine.tick()
         guard machine.isAlive else { return }
-        if machine.engineMs > startedMs + 29 * 86_400_000 { events.hasExpired = true }
         let passed = machine.engineMs - before
         if passed < ms || passed > ms + ms / 2_000 + 1 {
             history.violation("\(ms) ms passed, and \(passed) ms of engine time")
