@@ -20,7 +20,7 @@ enum Bounds {
     /// would hold up everybody's requests for milliseconds.
     static let ticksOfSweep = 10
     /// Connections that are ended at once because they are late, some 25 µs each.
-    static let endsAtOnce = 16
+    static let endsAtOnce = 8
     /// Bytes of one read: the buffers are fixed, partial frames are copied.
     static let readBytes = 8 << 10
     /// Connections in all; each costs up to 200 KiB at worst.
@@ -28,7 +28,7 @@ enum Bounds {
     /// Connections that the kernel holds until they are accepted, a flood of connects among them; it cuts this to its `somaxconn`.
     static let backlog: Int32 = 4_096
     /// Accepts of one turn of the loop, some 25 µs each: NIO's 4 would let a flood of connects keep others in the backlog for seconds.
-    static let acceptsInTurn: UInt = 16
+    static let acceptsInTurn: UInt = 8
     /// Descriptors that peers never get: journal, database, keyring, the loop, standard streams, and a good many to spare, because a journal
     /// segment that can't be opened ends the process.
     static let ownDescriptors = 64
@@ -47,11 +47,11 @@ enum Bounds {
     /// Milliseconds without a commit after which the journal is told the time.
     static let idleClockMs: UInt64 = 600_000
     /// Events that one page for a subscriber that is behind looks at, other tenants' among them.
-    static let eventPage = 64
+    static let eventPage = 32
     /// Such pages that one turn reads: many subscribers that are behind share what the turn has to spare, and requests don't wait for them.
     static let maxPages = 2
     /// Pushes of one batch's events, each a write to a socket, some 5 µs: subscribers beyond it take pages.
-    static let maxPushes = 64
+    static let maxPushes = 32
     /// Milliseconds that a lease lasts by default, and at most.
     static let leaseMs: UInt64 = 15_000
     /// Milliseconds between looks at leases and checkpoints when nothing else happens.

@@ -67,7 +67,8 @@ struct HostilePeers: ParsableCommand {
                 if fd >= 0 { close(fd) }
                 flooded += 1
             }
-            usleep(2_000)
+            // Thousands of peers act at times of their own, not in clumps.
+            usleep(100)
         }
     }
 
