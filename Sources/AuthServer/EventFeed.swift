@@ -12,6 +12,8 @@ final class EventFeed {
         var credit: UInt32
         /// Events after `cursor` were not pushed yet: pages come from the store.
         var isBehind: Bool
+        /// The first event of the batch with which it fell behind: nothing came between `cursor` and that, however old `cursor` is by then.
+        var firstUnsent = Cursor.zero
         /// Stands in the queue for a page.
         var isQueued = false
     }
@@ -90,7 +92,7 @@ final class EventFeed {
     /// The batch's events, now durable, to those who keep up: a bounded number, the others take pages, which hold many events each. Requests
     /// don't wait while thousands of subscribers are told.
     func push(_ events: [EventPush]) {
-        guard let last = events.last else { return }
+        guard let first = events.first, let last = events.last else { return }
         head = last.cursor
         firstPushed = subscribers.isEmpty ? 0 : (firstPushed + Bounds.maxPushes) % subscribers.count
         var left = Bounds.maxPushes
@@ -101,6 +103,7 @@ final class EventFeed {
             for event in events where event.tenant == subscription.tenant || event.tenant == 0 {
                 guard left > 0, subscription.credit > 0, connection.isWritable, !connection.isFull else {
                     subscription.isBehind = true
+                    subscription.firstUnsent = first.cursor
                     break
                 }
                 left -= 1
@@ -145,14 +148,16 @@ final class EventFeed {
     private func pump(_ connection: Connection, _ store: Store, now: UInt64) {
         guard wantsPage(connection), var subscription = connection.subscription else { return }
         let start = subscription.cursor == .zero ? [] : RecordKey(subscription.cursor).withBytes { Array($0) }
+        // As long as the event at its place is kept, so are all that come after.
+        var isWhole = start.isEmpty
         var looked = 0
         var reachedEnd = true
         do {
             try store.scan(table: Table.event.rawValue, from: start, now: now) { key, value, sequence in
-                guard sequence <= store.syncedSequence else { return false }
-                guard let event = EventRecord.decode(key: key, value: value), event.cursor > subscription.cursor else {
-                    return true
-                }
+                guard let event = EventRecord.decode(key: key, value: value) else { return true }
+                isWhole = isWhole || event.cursor == subscription.cursor || event.cursor == subscription.firstUnsent
+                guard isWhole, sequence <= store.syncedSequence else { return false }
+                if event.cursor <= subscription.cursor { return true }
                 guard looked < Bounds.eventPage, subscription.credit > 0 else {
                     reachedEnd = false
                     return false
@@ -166,6 +171,9 @@ final class EventFeed {
                 return true
             }
         } catch { endProcess("storage", "\(error)") }
+        guard isWhole else {
+            return connection.close(Goodbye(.eventsGone, "events that this subscriber was due are no longer kept"))
+        }
         subscription.isBehind = !reachedEnd
         connection.subscription = subscription
     }

@@ -26,7 +26,7 @@ NOW, AFTER_CURSOR, OLDEST = 0, 1, 2
 SUBMITTED, TRANSIENT_FAILURE, PERMANENT_FAILURE, DELIVERED, UNDELIVERED = 1, 2, 3, 4, 5
 # Reasons of Goodbye after which another connection may do better.
 _PASSING = {"helloTimeout", "inputOverflow", "outputOverflow", "tooManyConnections", "shuttingDown", "storageFailure",
-            "frameTimeout"}
+            "frameTimeout", "eventsGone"}
 
 
 class Refused(Exception):

@@ -110,7 +110,7 @@ EVENTS = [
 REASONS = [
     "", "badFrameLength", "badFlags", "badBody", "helloExpected", "helloTwice", "badMagic", "unsupportedVersion",
     "notPermitted", "helloTimeout", "inputOverflow", "outputOverflow", "tooManyConnections", "shuttingDown",
-    "storageFailure", "frameTimeout",
+    "storageFailure", "frameTimeout", "eventsGone",
 ]
 
 

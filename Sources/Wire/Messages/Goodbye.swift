@@ -19,6 +19,7 @@ public struct Goodbye: PushMessage {
         case shuttingDown = 13
         case storageFailure = 14
         case frameTimeout = 15
+        case eventsGone = 16
     }
 
     /// A `Reason`'s number.

@@ -57,6 +57,14 @@ final class EventChecker {
         }
     }
 
+    /// A stream was ended because what it was due next is no longer kept.
+    func ended(_ stream: ObservedStream, now: UInt64) {
+        guard let lastMs = stream.lastMs, now < EventChecker.end(lastMs) else { return }
+        history.violation(
+            "Goodbye eventsGone to a subscriber of tenant \(stream.tenant) after \(name(stream.last)), which is still kept"
+        )
+    }
+
     func pushed(_ event: EventPush, to stream: ObservedStream, now: UInt64) {
         if event.tenant != 0, event.tenant != stream.tenant {
             history.violation("tenant \(stream.tenant) was told an event of \(event.tenant)")
@@ -118,7 +126,7 @@ final class EventChecker {
             guard let first = missed.first, let start = stream.start else { continue }
             history.violation(
                 "a subscriber of tenant \(stream.tenant) after \(name(start)) missed \(missed.count) of \(due) events, first "
-                    + "\(name(first.cursor)) of \(first.engineTimeMs), which had not expired")
+                    + "\(name(first.cursor)) of \(first.engineTimeMs)")
         }
     }
 }

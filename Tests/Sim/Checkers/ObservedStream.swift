@@ -26,19 +26,18 @@ final class ObservedStream {
         creditLeft -= 1
     }
 
-    /// How many of `events` (all of the tenant's that are known, in order) came after `start`, and how many of those are missing that
-    /// had not expired when the server passed them over: when it sent the next one, or `endMs`, if nothing newer may be missing either.
+    /// How many of `events` (all of the tenant's that are known, in order) it was due, up to its last or, if `endMs` is given, all of them;
+    /// and those of them that are missing. Only in front of a run from the oldest may some be, which had expired when the first came.
     func missing(of events: [EventPush], endMs: UInt64?) -> (due: Int, missed: [EventPush]) {
         guard let start else { return (0, []) }
-        var (place, due) = (0, 0)
-        var missed: [EventPush] = []
-        for event in events where event.cursor > start {
-            while place < received.count, received[place].cursor < event.cursor { place += 1 }
-            guard let passedMs = place < received.count ? received[place].at : endMs else { break }
-            due += 1
-            if place < received.count, received[place].cursor == event.cursor { continue }
-            if passedMs < EventChecker.end(event.engineTimeMs) { missed.append(event) }
+        let due = events.filter { $0.cursor > start && ($0.cursor <= last || endMs != nil) }
+        let told = Set(received.map(\.cursor))
+        let (first, firstMs) = received.first ?? (due.last?.cursor ?? .zero, endMs ?? 0)
+        let missed = due.filter { event in
+            let isInFront = start == .zero && event.cursor < first
+            let mayBeMissing = isInFront && EventChecker.end(event.engineTimeMs) <= firstMs
+            return !mayBeMissing && !told.contains(event.cursor)
         }
-        return (due, missed)
+        return (due.count, missed)
     }
 }

@@ -97,7 +97,11 @@ extension Simulation {
                 let reason = Goodbye.Reason(rawValue: goodbye.reason)
                 tally.add("goodbye \(reason.map { "\($0)" } ?? "?")")
                 // Where bytes come in parts and hours pass, they can be late.
-                let isExpected = reason == .shuttingDown || reason == .helloTimeout || reason == .frameTimeout
+                var isExpected = reason == .shuttingDown || reason == .helloTimeout || reason == .frameTimeout
+                if reason == .eventsGone, let stream = peer.stream {
+                    isExpected = true
+                    events.ended(stream, now: machine.engineMs)
+                }
                 if peer.kind != .hostile, !isExpected {
                     history.violation("Goodbye to an honest peer: \(goodbye.text.text)")
                 }

@@ -81,7 +81,7 @@ struct CallAttempts {
             case .shuttingDown, .storageFailure, .tooManyConnections, .helloTimeout: true
             case .badFrameLength, .badFlags, .badBody, .helloExpected, .helloTwice, .badMagic,
                 .unsupportedVersion,
-                .notPermitted, .inputOverflow, .outputOverflow, .frameTimeout, .none:
+                .notPermitted, .inputOverflow, .outputOverflow, .frameTimeout, .eventsGone, .none:
                 false
             }
         case .refused, .invalidRequest, .unknownOutcome, .protocolViolation, .closed: false

@@ -233,7 +233,7 @@ struct ClientStateMachine {
                 return why
             case .notPermitted, .helloTimeout, .inputOverflow, .outputOverflow, .tooManyConnections,
                 .shuttingDown,
-                .storageFailure, .frameTimeout, .none:
+                .storageFailure, .frameTimeout, .eventsGone, .none:
                 return .unknownOutcome("\(why)")
             }
         }
