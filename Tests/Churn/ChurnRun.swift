@@ -25,6 +25,8 @@ final class ChurnRun {
     private(set) var outcomes = Outcomes()
     private(set) var requests = 0
     private var seenCheckpoints: UInt64 = 0
+    /// Bytes written outside the journal by the end of the checkpoint before.
+    private var seenWritten: UInt64 = 0
 
     init(_ options: OTPChurn) throws {
         (challenges, live, batchSize, pace) = (options.challenges, options.live, options.batch, options.pace)
@@ -111,7 +113,10 @@ final class ChurnRun {
         window.overlayPeak = max(window.overlayPeak, store.overlayCount)
         if store.statistics.checkpoints != seenCheckpoints {
             seenCheckpoints = store.statistics.checkpoints
-            window.checkpoint(store.statistics.checkpointNanos)
+            // All that was written since the checkpoint before, but for the journal.
+            let written = Probe.writtenBytes() - store.statistics.journalBytes
+            window.checkpoint(store.statistics.checkpointNanos, bytes: written - min(written, seenWritten))
+            seenWritten = written
         }
     }
 

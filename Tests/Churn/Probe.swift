@@ -10,6 +10,14 @@ enum Probe {
         return 0
     }
 
+    /// What this process has handed to write calls so far.
+    static func writtenBytes() -> UInt64 {
+        for line in text("/proc/self/io").split(separator: "\n") where line.hasPrefix("wchar:") {
+            return line.split(separator: " ").compactMap { UInt64($0) }.first ?? 0
+        }
+        return 0
+    }
+
     static func commit() -> String {
         output(["/usr/bin/env", "git", "rev-parse", "--short", "HEAD"]).split(separator: "\n").first.map(
             String.init) ?? "?"

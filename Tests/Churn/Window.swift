@@ -11,6 +11,10 @@ struct Window {
     var waited: UInt64 = 0
     var longestWait: UInt64 = 0
     var overlayPeak = 0
+    /// What each checkpoint wrote, and the journal's next segment if it was made meanwhile.
+    private var checkpointBytes: [UInt64] = []
+    /// What most checkpoints wrote: LMDB keeps the memory of so many pages until it is closed.
+    var usualCheckpointBytes: UInt64 { Window.percentile(checkpointBytes, 50) }
 
     init() { commits.reserveCapacity(65_536) }
 
@@ -19,7 +23,10 @@ struct Window {
         if duringCheckpoint { disturbed.append(nanos) }
     }
 
-    mutating func checkpoint(_ nanos: UInt64) { checkpoints.append(nanos) }
+    mutating func checkpoint(_ nanos: UInt64, bytes: UInt64) {
+        checkpoints.append(nanos)
+        checkpointBytes.append(bytes)
+    }
 
     mutating func wait(_ nanos: UInt64) {
         waited += nanos
