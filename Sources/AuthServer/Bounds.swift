@@ -50,6 +50,8 @@ enum Bounds {
     static let eventPage = 32
     /// Such pages that one turn reads: many subscribers that are behind share what the turn has to spare, and requests don't wait for them.
     static let maxPages = 2
+    /// Subscribers of one user id: a few forwarders, with some to spare.
+    static let maxSubscribersPerUID = 64
     /// Pushes of one batch's events, each a write to a socket, some 5 µs: subscribers beyond it take pages.
     static let maxPushes = 32
     /// Milliseconds that a lease lasts by default, and at most.

@@ -45,6 +45,7 @@ final class EventFeed {
         _ message: Subscribe, _ connection: Connection, _ authority: Authority, _ store: Store, now: UInt64
     ) -> Status? {
         guard let start = Subscribe.Start(rawValue: message.start) else { return .unsupportedField }
+        guard connection.subscription != nil || hasPlace(for: connection.uid) else { return .overloaded }
         var subscription = Subscription(
             tenant: authority.tenant, cursor: head, credit: UInt32(message.credit), isBehind: false)
         switch start {
@@ -60,6 +61,13 @@ final class EventFeed {
         if let former = connection.subscription { subscription.isQueued = former.isQueued } else { subscribers.append(connection) }
         connection.subscription = subscription
         return nil
+    }
+
+    /// Every event goes to every subscriber of its tenant: one user may not have hundreds.
+    private func hasPlace(for uid: UInt32) -> Bool {
+        var count = 0
+        for subscriber in subscribers where subscriber.uid == uid { count += 1 }
+        return count < Bounds.maxSubscribersPerUID
     }
 
     func remove(_ connection: Connection) {

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 import Wire
 
@@ -45,7 +46,7 @@ import Wire
     /// More subscribers than one batch's pushes reach: those who are left out take pages, nobody misses an event or hears it twice.
     @Test func everySubscriberHearsEverything() throws {
         let server = try TestServer()
-        let subscribers = try (0..<Bounds.maxPushes + 36).map { _ in try server.peer() }
+        let subscribers = try (0..<Bounds.maxPushes + 20).map { _ in try server.peer() }
         for peer in subscribers { try subscribe(peer, .now) }
         let shop = try server.peer()
         for number in 0..<5 {
@@ -58,5 +59,25 @@ import Wire
             #expect(zip(heard, heard.dropFirst()).allSatisfy { $0.cursor < $1.cursor })
             #expect(peer.isQuiet(milliseconds: 1))
         }
+    }
+
+    @Test func oneUserHasABoundedNumberOfSubscribers() throws {
+        let server = try TestServer()
+        var subscribers = try (0..<Bounds.maxSubscribersPerUID).map { _ in try server.peer() }
+        for peer in subscribers { try subscribe(peer, .now) }
+        let late = try server.peer()
+        #expect(try late.exchange(Subscribe()).status == .overloaded)
+        // Who has one may begin anew, and a place that is left is free.
+        try subscribe(subscribers[0], .now)
+        subscribers.removeLast()
+        var message = Subscribe()
+        message.start = Subscribe.Start.now.rawValue
+        message.credit = 1
+        var status: Status?
+        for _ in 0..<100 where status != .done {
+            status = try late.exchange(message).status
+            if status != .done { usleep(10_000) }
+        }
+        #expect(status == .done)
     }
 }
