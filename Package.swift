@@ -57,7 +57,8 @@ let package = Package(
             name: "AuthServer",
             dependencies: ["Wire", "Engine", "Store", "SMSText", "LibCrypto", "CLinuxShim", log, "TOMLKit"] + nio,
             exclude: ["ARCHITECTURE.md"], swiftSettings: settings),
-        .target(name: "Courier", dependencies: ["Wire", "SMSText", "CLinuxShim"], swiftSettings: settings),
+        .target(name: "SMPP", dependencies: ["SMSText"], swiftSettings: safeSettings),
+        .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "CLinuxShim"], swiftSettings: settings),
         .target(
             name: "AuthClient", dependencies: ["Wire"] + nio, path: "clients/swift/Sources/AuthClient",
             swiftSettings: settings),
@@ -107,6 +108,7 @@ let package = Package(
         .testTarget(
             name: "AuthServerTests", dependencies: ["AuthServer", "Wire", "Engine", "Store", "LibCrypto"] + nio,
             swiftSettings: settings),
+        .testTarget(name: "SMPPTests", dependencies: ["SMPP", "SMSText"], swiftSettings: settings),
         .testTarget(name: "CourierTests", dependencies: ["Courier", "Wire"], swiftSettings: settings),
         // All tests are one executable: it is in there for each of them.
         .target(name: "CTSanMutex", path: "Tests/TSanMutex"),

@@ -1,0 +1,23 @@
+/// A tagged field (TLV) after a PDU's fixed ones. Those that nobody knows are kept as they are.
+public struct OptionalParameter: Equatable, Sendable {
+    /// The tags that this client reads or writes (specification, 5.3.2).
+    public enum Tag {
+        public static let receiptedMessageID: UInt16 = 0x001E
+        public static let scInterfaceVersion: UInt16 = 0x0210
+        public static let messagePayload: UInt16 = 0x0424
+        public static let messageState: UInt16 = 0x0427
+    }
+
+    public var tag: UInt16
+    public var value: [UInt8]
+
+    public init(tag: UInt16, value: [UInt8]) {
+        self.tag = tag
+        self.value = value
+    }
+}
+
+extension [OptionalParameter] {
+    /// The first one's value.
+    func value(of tag: UInt16) -> [UInt8]? { first { $0.tag == tag }?.value }
+}

@@ -1,0 +1,16 @@
+#!/bin/sh
+# A Python environment under .build with the third-party peers of the tests, pinned; prints its interpreter. Made once, kept until the
+# list here changes.
+set -eu
+cd "$(dirname "$0")/.."
+packages="smpp.pdu3==0.6 smpp.twisted3==0.8 Twisted==23.10.0 setuptools==75.6.0 pyOpenSSL==24.3.0 cryptography==44.0.0 service-identity==24.2.0"
+here=.build/python
+if [ "$(cat "$here/packages" 2>/dev/null)" != "$packages" ]; then
+    rm -rf "$here"
+    mkdir -p .build
+    python3 -m venv "$here" >&2
+    # shellcheck disable=SC2086
+    "$here/bin/pip" install --quiet --disable-pip-version-check $packages >&2
+    echo "$packages" >"$here/packages"
+fi
+echo "$PWD/$here/bin/python3"
