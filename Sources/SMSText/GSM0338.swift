@@ -9,18 +9,33 @@ public enum GSM0338 {
         (0x40, "|"), (0x65, "€"),
     ]
 
-    private static func code(of scalar: Unicode.Scalar) -> (septet: UInt8, isExtended: Bool)? {
-        if scalar != "\u{1B}", let index = basic.firstIndex(of: scalar) { return (UInt8(index), false) }
-        if let entry = extended.first(where: { $0.scalar == scalar }) { return (entry.septet, true) }
-        return nil
+    /// Marks a code of the extension table, above its septet.
+    private static let shift: UInt16 = 0x100
+    /// By code point, up to the last Greek letter: the septet, with `shift` for the extension table. `€` alone stands beyond.
+    private static let codes: [UInt16?] = {
+        var codes = [UInt16?](repeating: nil, count: 0x3AA)
+        for (septet, scalar) in basic.enumerated() where scalar != "\u{1B}" { codes[Int(scalar.value)] = UInt16(septet) }
+        for entry in extended where entry.scalar != "€" { codes[Int(entry.scalar.value)] = UInt16(entry.septet) | shift }
+        return codes
+    }()
+
+    private static func code(of scalar: Unicode.Scalar) -> UInt16? {
+        if scalar.value < 0x3AA { return codes[Int(scalar.value)] }
+        return scalar == "€" ? 0x65 | shift : nil
+    }
+
+    /// Septets of one character: 1, 2, or `nil` outside the alphabet.
+    static func septets(of scalar: Unicode.Scalar) -> Int? {
+        guard let code = code(of: scalar) else { return nil }
+        return code & shift == 0 ? 1 : 2
     }
 
     /// Septets that `text` takes, 2 for a character of the extension table; `nil` when a character forces UCS-2.
     public static func septets(of text: String) -> Int? {
         var count = 0
         for scalar in text.unicodeScalars {
-            guard let code = code(of: scalar) else { return nil }
-            count += code.isExtended ? 2 : 1
+            guard let septets = septets(of: scalar) else { return nil }
+            count += septets
         }
         return count
     }
@@ -28,10 +43,11 @@ public enum GSM0338 {
     /// One octet a septet, escapes included; `nil` when a character forces UCS-2.
     public static func encode(_ text: String) -> [UInt8]? {
         var octets: [UInt8] = []
+        octets.reserveCapacity(text.utf8.count)
         for scalar in text.unicodeScalars {
             guard let code = code(of: scalar) else { return nil }
-            if code.isExtended { octets.append(0x1B) }
-            octets.append(code.septet)
+            if code & shift != 0 { octets.append(0x1B) }
+            octets.append(UInt8(truncatingIfNeeded: code))
         }
         return octets
     }

@@ -17,30 +17,37 @@ public struct SegmentCount: Sendable, Equatable {
 
     /// Counts `text`; a character that takes two units is never split over two parts.
     public init(of text: String) {
-        let sizes: [Int]
-        let (single, part): (Int, Int)
-        if GSM0338.septets(of: text) != nil {
-            encoding = .gsm7
-            (single, part) = (160, 153)
-            sizes = text.unicodeScalars.map { GSM0338.septets(of: String($0)) ?? 1 }
-        } else {
-            encoding = .ucs2
-            (single, part) = (70, 67)
-            sizes = text.unicodeScalars.map { UTF16.width($0) }
+        var septets = Tally(single: 160, part: 153)
+        var units = Tally(single: 70, part: 67)
+        var isGSM7 = true
+        for scalar in text.unicodeScalars {
+            if isGSM7, let size = GSM0338.septets(of: scalar) { septets.add(size) } else { isGSM7 = false }
+            units.add(UTF16.width(scalar))
         }
-        units = sizes.reduce(0, +)
-        guard units > single else {
-            segments = 1
-            return
-        }
-        segments = 1
-        var used = 0
-        for size in sizes {
+        encoding = isGSM7 ? .gsm7 : .ucs2
+        (self.units, segments) = isGSM7 ? septets.sum : units.sum
+    }
+
+    /// Units as they fill the parts.
+    private struct Tally {
+        let single: Int
+        let part: Int
+        private var total = 0
+        private var parts = 1
+        private var used = 0
+
+        init(single: Int, part: Int) { (self.single, self.part) = (single, part) }
+
+        mutating func add(_ size: Int) {
+            total += size
             if used + size > part {
-                segments += 1
+                parts += 1
                 used = 0
             }
             used += size
         }
+
+        /// What fits one message needs no parts.
+        var sum: (Int, Int) { (total, total <= single ? 1 : parts) }
     }
 }
