@@ -1,6 +1,6 @@
 /// The operations of SMPP 3.4 that a client which sends texts needs (specification, 5.1.2.1). A response's number is its
 /// request's with the highest bit set.
-public enum Command: UInt32, Sendable, CaseIterable {
+package enum Command: UInt32, Sendable, CaseIterable {
     case bindReceiver = 0x0000_0001
     case bindTransmitter = 0x0000_0002
     case submitSM = 0x0000_0004

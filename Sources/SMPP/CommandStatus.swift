@@ -1,21 +1,21 @@
 /// `command_status` of a response. Providers add numbers of their own from 0x400 on.
-public struct CommandStatus: RawRepresentable, Hashable, Sendable {
-    public let rawValue: UInt32
-    public init(rawValue: UInt32) { self.rawValue = rawValue }
+package struct CommandStatus: RawRepresentable, Hashable, Sendable {
+    package let rawValue: UInt32
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
     private init(_ rawValue: UInt32) { self.rawValue = rawValue }
 
-    public static let ok = CommandStatus(0x00)
-    public static let invalidMessageLength = CommandStatus(0x01)
-    public static let invalidCommandID = CommandStatus(0x03)
-    public static let systemError = CommandStatus(0x08)
-    public static let invalidSource = CommandStatus(0x0A)
-    public static let invalidDestination = CommandStatus(0x0B)
-    public static let queueFull = CommandStatus(0x14)
-    public static let submitFailed = CommandStatus(0x45)
-    public static let throttled = CommandStatus(0x58)
+    package static let ok = CommandStatus(0x00)
+    package static let invalidMessageLength = CommandStatus(0x01)
+    package static let invalidCommandID = CommandStatus(0x03)
+    package static let systemError = CommandStatus(0x08)
+    package static let invalidSource = CommandStatus(0x0A)
+    package static let invalidDestination = CommandStatus(0x0B)
+    package static let queueFull = CommandStatus(0x14)
+    package static let submitFailed = CommandStatus(0x45)
+    package static let throttled = CommandStatus(0x58)
 
     /// What a refusal means for the message and for the session.
-    public enum Meaning: Sendable, Equatable {
+    package enum Meaning: Sendable, Equatable {
         /// Not taken now, but a later submit may be.
         case transient
         /// The same, and the whole session must slow down.
@@ -28,7 +28,7 @@ public struct CommandStatus: RawRepresentable, Hashable, Sendable {
 
     /// The class of a refusal.
     /// - Parameter vendor: the provider's own numbers, from the route's settings; they come first.
-    public func meaning(vendor: [UInt32: Meaning] = [:]) -> Meaning {
+    package func meaning(vendor: [UInt32: Meaning] = [:]) -> Meaning {
         if let known = vendor[rawValue] { return known }
         switch rawValue {
         case 0x14, 0x58: return .throttle
@@ -43,7 +43,7 @@ public struct CommandStatus: RawRepresentable, Hashable, Sendable {
 
 extension CommandStatus: CustomStringConvertible {
     /// The specification's name where it is one of the usual, and the number.
-    public var description: String {
+    package var description: String {
         let digits = String(rawValue, radix: 16, uppercase: true)
         let number = "0x" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
         return CommandStatus.names[rawValue].map { "ESME_\($0) (\(number))" } ?? number

@@ -1,15 +1,15 @@
 /// What a deliver_sm says about a message of ours. The receipt's `text:` repeats our own text, code and all: it is never read.
-public struct DeliveryReceipt: Equatable, Sendable {
+package struct DeliveryReceipt: Equatable, Sendable {
     /// TLV receipted_message_id.
-    public var taggedID: [UInt8]?
+    package var taggedID: [UInt8]?
     /// `id:` of the text.
-    public var textID: [UInt8]?
-    public var state: MessageState
+    package var textID: [UInt8]?
+    package var state: MessageState
     /// `err:` of the text: the network's own number.
-    public var error: [UInt8]?
+    package var error: [UInt8]?
 
     /// `nil` for a deliver_sm that is no receipt, or one that names no message or no state.
-    public init?(_ message: ShortMessage) {
+    package init?(_ message: ShortMessage) {
         guard message.isReceipt else { return nil }
         let fields = DeliveryReceipt.fields(of: message.content)
         taggedID = message.optional.value(of: OptionalParameter.Tag.receiptedMessageID)

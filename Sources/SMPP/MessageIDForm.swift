@@ -1,5 +1,5 @@
 /// How a provider writes its message ids. Some give one in hexadecimal in the response and the same in decimal in the receipt.
-public enum MessageIDForm: String, Sendable, CaseIterable {
+package enum MessageIDForm: String, Sendable, CaseIterable {
     /// Compared as it stands.
     case text
     case decimal

@@ -1,5 +1,5 @@
 /// What the network has done with a message (specification, 5.2.28).
-public enum MessageState: UInt8, Sendable, CaseIterable {
+package enum MessageState: UInt8, Sendable, CaseIterable {
     case enroute = 1
     case delivered = 2
     case expired = 3
@@ -26,7 +26,7 @@ public enum MessageState: UInt8, Sendable, CaseIterable {
 
     /// Whether the message is through (`true`), lost (`false`), or still on its way (`nil`). ACCEPTED is a person who
     /// read it on the subscriber's behalf; UNKNOWN says nothing.
-    public var isDelivered: Bool? {
+    package var isDelivered: Bool? {
         switch self {
         case .delivered, .accepted: true
         case .expired, .deleted, .undeliverable, .rejected: false

@@ -1,9 +1,9 @@
 import SMSText
 
 /// A text as one route wants it: octets and `data_coding`, in one short message or in parts.
-public struct MessageText: Sendable, Equatable {
+package struct MessageText: Sendable, Equatable {
     /// What the provider takes texts in that need no UCS-2.
-    public enum Alphabet: String, Sendable, CaseIterable {
+    package enum Alphabet: String, Sendable, CaseIterable {
         /// GSM 03.38, one octet a septet; data_coding 0, the SMSC's default.
         case gsm
         /// ISO 8859-1; data_coding 3.
@@ -15,17 +15,17 @@ public struct MessageText: Sendable, Equatable {
     /// Two segments are the longest text there is (the policy's bound for UCS-2); a few more cost nothing.
     static let maxParts = 8
 
-    public var dataCoding: UInt8
+    package var dataCoding: UInt8
     /// Octets of each part, its user data header included.
-    public var parts: [[UInt8]]
+    package var parts: [[UInt8]]
     /// `esm_class` 0x40: each part begins with a header.
-    public var hasHeader: Bool { parts.count > 1 }
+    package var hasHeader: Bool { parts.count > 1 }
 
     /// `nil` for a text of more than 8 parts.
     /// - Parameters:
     ///   - dataCoding: instead of the alphabet's own, for SMSCs whose default isn't GSM 03.38.
     ///   - reference: joins the parts of one text at the handset.
-    public init?(_ text: String, alphabet: Alphabet, dataCoding: UInt8? = nil, reference: UInt8) {
+    package init?(_ text: String, alphabet: Alphabet, dataCoding: UInt8? = nil, reference: UInt8) {
         let units: [[UInt8]]
         let (single, part): (Int, Int)
         let scalars = text.unicodeScalars

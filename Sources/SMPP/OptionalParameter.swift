@@ -1,17 +1,17 @@
 /// A tagged field (TLV) after a PDU's fixed ones. Those that nobody knows are kept as they are.
-public struct OptionalParameter: Equatable, Sendable {
+package struct OptionalParameter: Equatable, Sendable {
     /// The tags that this client reads or writes (specification, 5.3.2).
-    public enum Tag {
-        public static let receiptedMessageID: UInt16 = 0x001E
-        public static let scInterfaceVersion: UInt16 = 0x0210
-        public static let messagePayload: UInt16 = 0x0424
-        public static let messageState: UInt16 = 0x0427
+    package enum Tag {
+        package static let receiptedMessageID: UInt16 = 0x001E
+        package static let scInterfaceVersion: UInt16 = 0x0210
+        package static let messagePayload: UInt16 = 0x0424
+        package static let messageState: UInt16 = 0x0427
     }
 
-    public var tag: UInt16
-    public var value: [UInt8]
+    package var tag: UInt16
+    package var value: [UInt8]
 
-    public init(tag: UInt16, value: [UInt8]) {
+    package init(tag: UInt16, value: [UInt8]) {
         self.tag = tag
         self.value = value
     }

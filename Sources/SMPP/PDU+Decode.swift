@@ -1,6 +1,6 @@
 extension PDU {
     /// The PDU in `bytes`, which `PDUStream` has cut to its length.
-    public init(decoding bytes: ArraySlice<UInt8>) throws(PDUError) {
+    package init(decoding bytes: ArraySlice<UInt8>) throws(PDUError) {
         var reader = PDUReader(bytes)
         let command: UInt32
         let status: UInt32

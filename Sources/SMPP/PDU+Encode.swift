@@ -1,6 +1,6 @@
 extension PDU {
     /// The PDU as it travels. A body that isn't its command's is a bug of the caller.
-    public func encoded() throws(PDUError) -> [UInt8] {
+    package func encoded() throws(PDUError) -> [UInt8] {
         var body = PDUWriter()
         switch (self.body, command) {
         case (.bind(let request), .bindReceiver), (.bind(let request), .bindTransmitter),

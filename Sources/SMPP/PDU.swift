@@ -1,7 +1,7 @@
 /// One protocol data unit of SMPP 3.4: header and body.
-public struct PDU: Equatable, Sendable {
+package struct PDU: Equatable, Sendable {
     /// Which fields follow the header. The command decides; `PDU.encoded` holds the two together.
-    public enum Body: Equatable, Sendable {
+    package enum Body: Equatable, Sendable {
         /// enquire_link, unbind, their responses, generic_nack; and any response that refuses.
         case empty
         case bind(BindRequest)
@@ -13,17 +13,17 @@ public struct PDU: Equatable, Sendable {
     }
 
     /// Bytes of a header, and the least that a PDU has.
-    public static let headerBytes = 16
+    package static let headerBytes = 16
     /// The most that is taken from a peer: a receipt with a whole message in it stays far below.
-    public static let maxBytes = 64 << 10
+    package static let maxBytes = 64 << 10
 
-    public var command: Command
-    public var status: CommandStatus
+    package var command: Command
+    package var status: CommandStatus
     /// 1 to 0x7FFFFFFF; a response has its request's.
-    public var sequence: UInt32
-    public var body: Body
+    package var sequence: UInt32
+    package var body: Body
 
-    public init(_ command: Command, status: CommandStatus = .ok, sequence: UInt32, body: Body = .empty) {
+    package init(_ command: Command, status: CommandStatus = .ok, sequence: UInt32, body: Body = .empty) {
         self.command = command
         self.status = status
         self.sequence = sequence

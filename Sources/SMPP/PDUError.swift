@@ -1,5 +1,5 @@
 /// Why bytes aren't a PDU of ours, or a PDU can't be bytes.
-public enum PDUError: Error, Equatable, Sendable {
+package enum PDUError: Error, Equatable, Sendable {
     /// `command_length` below 16 or above the bound: where the next PDU begins is unknown, so the connection is over.
     case badLength(UInt32)
     /// Another operation than those in `Command`; the stream goes on behind it.

@@ -1,11 +1,11 @@
 /// Cuts a connection's bytes into PDUs. Holds at most one incomplete PDU and what came with it.
-public struct PDUStream: Sendable {
+package struct PDUStream: Sendable {
     private var input: [UInt8] = []
     private var position = 0
 
-    public init() {}
+    package init() {}
 
-    public mutating func append(_ bytes: some Collection<UInt8>) {
+    package mutating func append(_ bytes: some Collection<UInt8>) {
         // What was read goes in one move per append, not per PDU.
         input.removeFirst(position)
         position = 0
@@ -14,7 +14,7 @@ public struct PDUStream: Sendable {
 
     /// The next whole PDU; `nil` when more bytes are needed. After `badLength` nothing more can be read; any other error concerns
     /// the PDU that it tells of, which is taken.
-    public mutating func next() throws(PDUError) -> PDU? {
+    package mutating func next() throws(PDUError) -> PDU? {
         let rest = input[position...]
         guard rest.count >= 4 else { return nil }
         let length = rest.prefix(4).reduce(UInt32(0)) { $0 << 8 | UInt32($1) }

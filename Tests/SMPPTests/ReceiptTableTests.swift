@@ -1,0 +1,67 @@
+import SMPP
+import Testing
+
+@Suite struct ReceiptTableTests {
+    private func receipt(_ text: String, _ tags: [OptionalParameter] = []) throws -> DeliveryReceipt {
+        try #require(DeliveryReceipt(ReceiptTests.deliver(text, tags)))
+    }
+
+    private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+    @Test func usualThenRepeated() throws {
+        var table = ReceiptTable(responseIDs: .text, receiptIDs: .text)
+        #expect(table.accepted(id: bytes("abc"), handle: 7, nowMs: 0) == nil)
+        #expect(table.receipt(try receipt("id:abc stat:ENROUTE"), nowMs: 1) == 7)
+        #expect(table.receipt(try receipt("id:other stat:DELIVRD"), nowMs: 1) == nil)
+        #expect(table.receipt(try receipt("id:abc stat:DELIVRD"), nowMs: 2) == 7)
+        #expect(
+            table.receipt(try receipt("id:abc stat:UNDELIV"), nowMs: 3) == nil, "states move forward only")
+    }
+
+    @Test func beforeTheAnswer() throws {
+        var table = ReceiptTable(responseIDs: .text, receiptIDs: .text)
+        let early = try receipt("id:abc stat:UNDELIV")
+        #expect(table.receipt(early, nowMs: 0) == nil)
+        #expect(table.accepted(id: bytes("abc"), handle: 7, nowMs: 100) == early)
+        #expect(table.receipt(early, nowMs: 200) == nil)
+        // Too early to be about this message.
+        #expect(table.receipt(try receipt("id:def stat:DELIVRD"), nowMs: 200) == nil)
+        #expect(table.accepted(id: bytes("def"), handle: 8, nowMs: 30_201) == nil)
+    }
+
+    @Test func hexadecimalAndDecimal() throws {
+        var table = ReceiptTable(responseIDs: .hexadecimal, receiptIDs: .decimal)
+        _ = table.accepted(id: bytes("0000002A"), handle: 1, nowMs: 0)
+        _ = table.accepted(id: bytes("4d"), handle: 2, nowMs: 0)
+        _ = table.accepted(id: bytes("uuid-1"), handle: 3, nowMs: 0)
+        #expect(table.receipt(try receipt("id:0000000042 stat:DELIVRD"), nowMs: 0) == 1)
+        #expect(table.receipt(try receipt("id:1 stat:DELIVRD", ReceiptTests.tagged("4D", 2)), nowMs: 0) == 2)
+        #expect(table.receipt(try receipt("id:uuid-1 stat:DELIVRD"), nowMs: 0) == 3)
+        var decimal = ReceiptTable(responseIDs: .decimal, receiptIDs: .hexadecimal)
+        _ = decimal.accepted(id: bytes("77"), handle: 4, nowMs: 0)
+        #expect(decimal.receipt(try receipt("id:+4D stat:DELIVRD"), nowMs: 0) == nil)
+        #expect(decimal.receipt(try receipt("id:4D stat:DELIVRD"), nowMs: 0) == 4)
+    }
+
+    @Test func bounded() throws {
+        var table = ReceiptTable(responseIDs: .text, receiptIDs: .text)
+        for number in 0..<70_000 as Range<UInt64> {
+            _ = table.accepted(id: bytes("\(number)"), handle: number, nowMs: number / 100)
+        }
+        #expect(table.count == 65_536)
+        #expect(table.receipt(try receipt("id:1 stat:DELIVRD"), nowMs: 700) == nil, "the oldest went first")
+        #expect(table.receipt(try receipt("id:69999 stat:DELIVRD"), nowMs: 700) == 69_999)
+        _ = table.accepted(id: bytes("new"), handle: 1, nowMs: 900_700)
+        #expect(table.count == 1)
+    }
+
+    @Test func delaysDoubleWithJitter() {
+        var delay = ReconnectDelay()
+        #expect(delay.next(random: 0) == 250)
+        #expect(delay.next(random: 500) == 1_000)
+        for _ in 0..<10 { _ = delay.next(random: 3) }
+        #expect(delay.next(random: 15_000) == 30_000)
+        delay.reset()
+        #expect(delay.next(random: 250) == 500)
+    }
+}
