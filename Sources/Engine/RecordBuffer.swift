@@ -7,7 +7,8 @@ public struct RecordBuffer: Sendable {
     /// LMDB keeps a record in its leaf up to 2,038 bytes with key and envelope; this leaves room for both.
     public static let capacity = 1_900
 
-    @usableFromInline var bytes = InlineArray<1_900, UInt8>(repeating: 0)
+    /// Eight more, so that any integer is read and written as one word.
+    @usableFromInline var bytes = InlineArray<1_908, UInt8>(repeating: 0)
     /// Bytes of the record.
     @usableFromInline var count = 0
     @usableFromInline var offset = 0
@@ -52,8 +53,15 @@ public struct RecordBuffer: Sendable {
         bytes[count] = value
         count += 1
     }
+    /// The low `width` bytes, most significant first, in one store.
     private mutating func put(_ value: UInt64, bytes width: Int) {
-        for index in 0..<width { put(UInt8(truncatingIfNeeded: value >> UInt64(8 * (width - 1 - index)))) }
+        let start = count
+        precondition(start + width <= RecordBuffer.capacity, "a record's declared maxima exceed its buffer")
+        var span = bytes.mutableSpan
+        span.withUnsafeMutableBytes {
+            $0.storeBytes(of: (value << UInt64(64 - 8 * width)).bigEndian, toByteOffset: start, as: UInt64.self)
+        }
+        count = start + width
     }
     mutating func put(_ value: UInt16) { put(UInt64(value), bytes: 2) }
     mutating func put(_ value: UInt32) { put(UInt64(value), bytes: 4) }
@@ -70,7 +78,13 @@ public struct RecordBuffer: Sendable {
     }
     mutating func put<let n: Int>(_ value: InlineBytes<n>) {
         put(UInt8(value.count))
-        for index in 0..<value.count { put(value[index]) }
+        let start = count
+        precondition(start + value.count <= RecordBuffer.capacity, "a record's declared maxima exceed its buffer")
+        var span = bytes.mutableSpan
+        span.withUnsafeMutableBytes { storage in
+            value.withBytes { UnsafeMutableRawBufferPointer(rebasing: storage[start...]).copyMemory(from: $0) }
+        }
+        count = start + value.count
     }
 
     // MARK: reading
@@ -84,9 +98,16 @@ public struct RecordBuffer: Sendable {
         return bytes[offset]
     }
     private mutating func integer(bytes width: Int) -> UInt64 {
-        var value: UInt64 = 0
-        for _ in 0..<width { value = value << 8 | UInt64(u8()) }
-        return value
+        let start = offset
+        guard start + width <= count else {
+            isDamaged = true
+            return 0
+        }
+        offset = start + width
+        let span = bytes.span
+        return span.withUnsafeBytes {
+            UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: start, as: UInt64.self)) >> UInt64(64 - 8 * width)
+        }
     }
     mutating func u16() -> UInt16 { UInt16(integer(bytes: 2)) }
     mutating func u32() -> UInt32 { UInt32(integer(bytes: 4)) }

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Big-endian integers at byte offsets.
 extension UnsafeRawBufferPointer {
     func u16(_ offset: Int) -> UInt16 { UInt16(bigEndian: loadUnaligned(fromByteOffset: offset, as: UInt16.self)) }
@@ -27,7 +29,12 @@ extension UnsafeMutableRawBufferPointer {
 
 /// Unsigned, bytewise, as LMDB orders keys.
 func isLess(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
-    let count = min(a.count, b.count)
-    for index in 0..<count where a[index] != b[index] { return a[index] < b[index] }
-    return a.count < b.count
+    guard let left = a.baseAddress, let right = b.baseAddress else { return a.count < b.count }
+    let order = memcmp(left, right, min(a.count, b.count))
+    return order != 0 ? order < 0 : a.count < b.count
+}
+
+func isEqual(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+    guard a.count == b.count, let left = a.baseAddress, let right = b.baseAddress else { return a.count == b.count }
+    return memcmp(left, right, a.count) == 0
 }

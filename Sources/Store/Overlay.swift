@@ -3,7 +3,6 @@
 final class Overlay {
     struct Entry {
         var keyOffset: UInt32
-        var hash: UInt32
         var valueLength: UInt16
         var valueCapacity: UInt16
         var table: UInt8
@@ -16,7 +15,8 @@ final class Overlay {
 
     let capacity: Int
     let arena: UnsafeMutableRawBufferPointer
-    private let slots: UnsafeMutableBufferPointer<UInt32>
+    /// A key's hash above its entry's number plus one; 0 = free. With the hash in the slot, a look that misses stays out of the entries.
+    private let slots: UnsafeMutableBufferPointer<UInt64>
     private let entries: UnsafeMutableBufferPointer<Entry>
     /// Entries of the table whose new keys always rise, in that order: pages of it are found without a look at the rest.
     private let risingTable: UInt8?
@@ -87,16 +87,19 @@ final class Overlay {
 
     /// The entry of a key; -1 = none.
     func find(_ table: UInt8, _ key: UnsafeRawBufferPointer) -> Int {
-        let slot = probe(table, key, Overlay.hash(table, key))
-        return Int(slots[slot]) - 1
+        entry(in: probe(table, key, Overlay.hash(table, key)))
     }
+
+    private func entry(in slot: Int) -> Int { Int(UInt32(truncatingIfNeeded: slots[slot])) - 1 }
 
     private func probe(_ table: UInt8, _ key: UnsafeRawBufferPointer, _ hash: UInt32) -> Int {
         let mask = slots.count - 1
         var slot = Int(hash) & mask
         while slots[slot] != 0 {
-            let entry = entries[Int(slots[slot]) - 1]
-            if entry.hash == hash, entry.table == table, self.key(entry).elementsEqual(key) { return slot }
+            if UInt32(truncatingIfNeeded: slots[slot] >> 32) == hash {
+                let index = entry(in: slot)
+                if entries[index].table == table, isEqual(self.key(entries[index]), key) { return slot }
+            }
             slot = (slot + 1) & mask
         }
         return slot
@@ -111,14 +114,14 @@ final class Overlay {
         let slot = probe(table, key, hash)
         let length = value?.count ?? 0
         lastSequence = max(lastSequence, sequence)
-        var index = Int(slots[slot]) - 1
+        var index = entry(in: slot)
         if index < 0 {
             precondition(count < capacity, "the overlay is full: the caller must check for room first")
             index = count
             count += 1
-            slots[slot] = UInt32(index + 1)
+            slots[slot] = UInt64(hash) << 32 | UInt64(index + 1)
             entries[index] = Entry(
-                keyOffset: place(key, length), hash: hash, valueLength: 0, valueCapacity: UInt16(length), table: table,
+                keyOffset: place(key, length), valueLength: 0, valueCapacity: UInt16(length), table: table,
                 keyLength: UInt8(key.count), isDeleted: false, epoch: epoch, expiresAt: 0, sequence: 0)
             if table == risingTable { appendRising(index) }
         } else if length > Int(entries[index].valueCapacity) {
@@ -165,14 +168,18 @@ final class Overlay {
 
     /// Entry indices in the order of LMDB: by table, then key.
     func sortedIndices() -> [Int32] {
-        var order = [Int32](unsafeUninitializedCapacity: count) { buffer, initialized in
-            for index in 0..<count { buffer[index] = Int32(index) }
+        // Almost every comparison ends in the first bytes: they are laid beside the index, and the keys stay untouched.
+        var order = [(head: UInt64, index: Int32)](unsafeUninitializedCapacity: count) { buffer, initialized in
+            for index in 0..<count {
+                let entry = entries[index]
+                let head = UInt64(entry.table) << 56 | key(entry).u64(0) >> 8
+                buffer.initializeElement(at: index, to: (head, Int32(index)))
+            }
             initialized = count
         }
         order.sort { a, b in
-            let (x, y) = (entries[Int(a)], entries[Int(b)])
-            return x.table != y.table ? x.table < y.table : isLess(key(x), key(y))
+            a.head != b.head ? a.head < b.head : isLess(key(entries[Int(a.index)]), key(entries[Int(b.index)]))
         }
-        return order
+        return order.map(\.index)
     }
 }

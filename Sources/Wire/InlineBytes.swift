@@ -28,6 +28,12 @@ public struct InlineBytes<let capacity: Int>: Sendable {
         }
     }
 
+    /// A copy of `bytes`; content is kept only if it fits.
+    @inlinable public init(_ bytes: UnsafeRawBufferPointer) {
+        self.init()
+        assign(bytes)
+    }
+
     /// The text's UTF-8.
     @inlinable public init(_ text: String) { self.init(text.utf8) }
 
@@ -56,7 +62,7 @@ public struct InlineBytes<let capacity: Int>: Sendable {
     }
 
     /// Replaces the content by `bytes`.
-    mutating func assign(_ bytes: UnsafeRawBufferPointer) {
+    @inlinable mutating func assign(_ bytes: UnsafeRawBufferPointer) {
         length = UInt16(clamping: bytes.count)
         guard bytes.count <= capacity else { return }
         var span = storage.mutableSpan

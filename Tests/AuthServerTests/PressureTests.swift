@@ -42,7 +42,7 @@ import Wire
 
     /// The overlay holds a few dozen requests, and checkpoints take longer than requests: writes wait, none is refused.
     @Test func admissionSlowsToTheCheckpointsSpeed() throws {
-        let server = try TestServer { settings in settings.overlayRecords = 256 }
+        let server = try TestServer { settings in settings.overlayRecords = 192 }
         let peer = try server.peer()
         for round in 0..<10 {
             let all = requests(peer, 100, from: round * 100)
