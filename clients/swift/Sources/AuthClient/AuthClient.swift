@@ -103,7 +103,7 @@ public actor AuthClient {
         let loop = future.eventLoop
         let promise = loop.makePromise(of: ClientConnection.self)
         let timer = loop.scheduleTask(in: try timeLeft(until: end)) {
-            promise.fail(ClientError.notConnected("no connection in time"))
+            promise.fail(ClientError.notConnected("\(path): no connection in time"))
         }
         future.whenComplete { result in
             timer.cancel()
