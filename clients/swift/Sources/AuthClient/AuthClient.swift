@@ -102,7 +102,7 @@ public actor AuthClient {
         // Each caller has its own deadline and its own cancellation, whoever began the dialing.
         let loop = future.eventLoop
         let promise = loop.makePromise(of: ClientConnection.self)
-        let timer = loop.scheduleTask(in: try timeLeft(until: end)) {
+        let timer = loop.scheduleTask(in: try timeLeft(until: end)) { [path] in
             promise.fail(ClientError.notConnected("\(path): no connection in time"))
         }
         future.whenComplete { result in
