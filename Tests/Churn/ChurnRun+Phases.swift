@@ -86,7 +86,8 @@ extension ChurnRun {
     }
 
     /// LMDB never gives back the pages that a transaction has written to (its pool of dirty pages), so that memory grows to what a
-    /// checkpoint needs, and the number of leaves that one touches grows with the tables until each record has its own. Nothing else may grow.
+    /// checkpoint's largest transaction needs (4,096 keys), and the leaves that those touch become more with the tables until each key has
+    /// its own. Nothing else may grow.
     private func judgeMemory(_ steady: ArraySlice<Line>, _ verdicts: inout Verdicts) {
         guard let first = steady.first, let last = steady.last else { return }
         let (before, after) = (first.checkpointKiB, steady.map(\.checkpointKiB).max() ?? 0)
