@@ -26,17 +26,41 @@ final class EventFeed {
     private var firstPushed = 0
     /// The newest durable event.
     private(set) var head = Cursor.zero
-    /// Engine time of the newest `clockStepped` that is kept: challenges from before stay void, over restarts too.
+    /// Engine time of the newest `clockStepped` that may matter: challenges from before stay void, over restarts too.
     private(set) var clockSteppedMs: UInt64 = 0
 
-    /// The head at start.
+    /// The head at start, and the newest `clockStepped` from after which a challenge may still be open. Engine time rises with the sequence:
+    /// the events of that time are found by halving, some thirty looks, because a start must not read millions of them.
     func load(from store: Store, now: UInt64) throws {
-        try store.scan(table: Table.event.rawValue, from: [], now: now) { key, value, _ in
-            if let event = EventRecord.decode(key: key, value: value) {
-                head = event.cursor
-                if event.kind == EventPush.Kind.clockStepped.rawValue { clockSteppedMs = event.engineTimeMs }
-            }
+        let since = now - min(now, RuleBounds.challengeRecordMs)
+        var (low, high) = (UInt64(0), store.nextSequence + 1)
+        while low < high {
+            let middle = low + (high - low) / 2
+            if let event = try first(from: middle, store, now), event.engineTimeMs < since { low = middle + 1 } else { high = middle }
+        }
+        // The batch before it, if there is one, has the head of a feed that was quiet since.
+        try scan(store, from: low - min(low, 1), now) { event in
+            head = event.cursor
+            if event.kind == EventPush.Kind.clockStepped.rawValue { clockSteppedMs = event.engineTimeMs }
             return true
+        }
+    }
+
+    /// The first event of this epoch whose batch isn't before `sequence`.
+    private func first(from sequence: UInt64, _ store: Store, _ now: UInt64) throws -> EventPush? {
+        var found: EventPush?
+        try scan(store, from: sequence, now) { event in
+            found = event
+            return false
+        }
+        return found
+    }
+
+    private func scan(_ store: Store, from sequence: UInt64, _ now: UInt64, _ body: (EventPush) -> Bool) throws {
+        let start = RecordKey(Cursor(epoch: store.epoch, sequence: sequence, index: 0)).withBytes { Array($0) }
+        try store.scan(table: Table.event.rawValue, from: start, now: now) { key, value, _ in
+            guard let event = EventRecord.decode(key: key, value: value) else { return true }
+            return body(event)
         }
     }
 
