@@ -45,6 +45,7 @@ let package = Package(
         .systemLibrary(name: "CLMDB", path: "Sources/CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
         .systemLibrary(
             name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CTLS", path: "Sources/CTLS", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "CLinuxShim"),
 
         // The core, leaves first.
@@ -58,7 +59,7 @@ let package = Package(
             dependencies: ["Wire", "Engine", "Store", "SMSText", "LibCrypto", "CLinuxShim", log, "TOMLKit"] + nio,
             exclude: ["ARCHITECTURE.md"], swiftSettings: settings),
         .target(name: "SMPP", dependencies: ["SMSText"], swiftSettings: safeSettings),
-        .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "CLinuxShim"], swiftSettings: settings),
+        .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "CTLS", "CLinuxShim"], swiftSettings: settings),
         .target(
             name: "AuthClient", dependencies: ["Wire"] + nio, path: "clients/swift/Sources/AuthClient",
             swiftSettings: settings),
@@ -66,7 +67,7 @@ let package = Package(
         // Thin executables.
         .executableTarget(name: "otpd", dependencies: ["AuthServer", "LibCrypto", "Store", "CLinuxShim", log, arguments], swiftSettings: settings),
         .executableTarget(name: "otpctl", dependencies: ["AuthClient", "Wire", arguments], swiftSettings: settings),
-        .executableTarget(name: "otp-courier", dependencies: ["Courier", "CLinuxShim", arguments], swiftSettings: settings),
+        .executableTarget(name: "otp-courier", dependencies: ["Courier", "SMPP", "CLinuxShim", arguments], swiftSettings: settings),
         .target(name: "CBenchPoll", path: "clients/bench/poll"),
         .executableTarget(
             name: "otp-bench",
@@ -109,7 +110,7 @@ let package = Package(
             name: "AuthServerTests", dependencies: ["AuthServer", "Wire", "Engine", "Store", "LibCrypto"] + nio,
             swiftSettings: settings),
         .testTarget(name: "SMPPTests", dependencies: ["SMPP", "SMSText"], swiftSettings: settings),
-        .testTarget(name: "CourierTests", dependencies: ["Courier", "Wire"], swiftSettings: settings),
+        .testTarget(name: "CourierTests", dependencies: ["Courier", "SMPP", "Wire"], swiftSettings: settings),
         // All tests are one executable: it is in there for each of them.
         .target(name: "CTSanMutex", path: "Tests/TSanMutex"),
         .testTarget(

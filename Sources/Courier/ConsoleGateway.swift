@@ -3,7 +3,7 @@ import SMSText
 public import Wire
 
 /// Prints each SMS as a phone would show it.
-public struct ConsoleGateway: Gateway {
+public struct ConsoleGateway: InstantGateway {
     private static let width = 46
     private let write: (String) -> Void
 
@@ -12,10 +12,11 @@ public struct ConsoleGateway: Gateway {
         allowPlaintext: Bool, write: ((String) -> Void)? = nil
     ) throws(CourierError) {
         try PlaintextConsent.check(allowPlaintext, gateway: "console")
-        self.write = write ?? { text in
-            print(text)
-            fflush(nil)
-        }
+        self.write =
+            write ?? { text in
+                print(text)
+                fflush(nil)
+            }
     }
 
     public mutating func submit(_ message: MessagePush, expiresAtWallMs: UInt64) -> ReportMessage.Outcome {
@@ -29,7 +30,8 @@ public struct ConsoleGateway: Gateway {
     static func box(to phone: String, text: String) -> String {
         let count = SegmentCount(of: text)
         let title = " SMS to \(printable(phone)) "
-        let foot = " \(count.encoding == .gsm7 ? "GSM-7" : "UCS-2"), \(count.segments) segment\(count.segments == 1 ? "" : "s") "
+        let foot =
+            " \(count.encoding == .gsm7 ? "GSM-7" : "UCS-2"), \(count.segments) segment\(count.segments == 1 ? "" : "s") "
         var lines = ["╭─" + title + line(width - 1 - columns(title)) + "╮"]
         for paragraph in text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false) {
             for row in wrap(printable(String(paragraph))) {
@@ -58,7 +60,8 @@ public struct ConsoleGateway: Gateway {
     private static func columns(_ character: Character) -> Int {
         switch character.unicodeScalars.first?.value ?? 0 {
         case 0x1100...0x115F, 0x2E80...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F,
-            0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x1F300...0x1F64F, 0x1F680...0x1F6FF, 0x1F900...0x1F9FF, 0x20000...0x3FFFD:
+            0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x1F300...0x1F64F, 0x1F680...0x1F6FF, 0x1F900...0x1F9FF,
+            0x20000...0x3FFFD:
             2
         default: 1
         }

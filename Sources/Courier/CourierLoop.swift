@@ -2,15 +2,25 @@ import CLinuxShim
 import Glibc
 import Wire
 
-/// Connects, leases, delivers, reports; for ever, until SIGTERM or SIGINT.
+/// Connects, leases, delivers, reports; for ever, until SIGTERM or SIGINT. One thread and one poll(2) for the server, the gateway and
+/// the signals: the gateway goes on while the server is away, and what it has to report waits.
 public struct CourierLoop<G: Gateway> {
+    /// How long a stop waits for the gateway's answers, and then for the server's.
+    private static var stopMs: UInt64 { 10_000 }
+    private static var farewellMs: UInt64 { 500 }
+
     private let socketPath: String
     private var gateway: G
     private let signals: Int32
     private let note: (String) -> Void
     private var lastNote = ""
-    /// Engine time less our monotonic clock, milliseconds, and when that was known.
-    private var engineAhead: (ms: Int64, knownAtMs: Int64)?
+    private var server: ServerLink?
+    /// Reports that the last connection left behind.
+    private var unsettled: [ReportMessage] = []
+    private var connectAtMs: UInt64 = 0
+    private var backOffMs: UInt64 = 100
+    /// When the stop must be over.
+    private var stopByMs: UInt64?
 
     /// Blocks SIGTERM and SIGINT and reads them from a descriptor: a stop never cuts a message in half.
     /// - Parameter note: gets a sentence when the server turns us away; standard error by default.
@@ -18,37 +28,139 @@ public struct CourierLoop<G: Gateway> {
         socketPath: String, gateway: G, note: ((String) -> Void)? = nil
     ) throws(CourierError) {
         guard socketPath.utf8.count <= 107 else {
-            throw CourierError("socket path \(socketPath) is longer than the 107 bytes that the kernel allows")
+            throw CourierError(
+                "socket path \(socketPath) is longer than the 107 bytes that the kernel allows")
         }
         self.socketPath = socketPath
         self.gateway = gateway
-        self.note = note ?? { text in
-            let line = Array("otp-courier: \(text)\n".utf8)
-            _ = write(2, line, line.count)
-        }
+        self.note = note ?? CourierNote.standardError
         signals = linux_stop_signals()
         guard signals >= 0 else { throw CourierError("signalfd: \(String(cString: strerror(-signals)))") }
         signal(SIGPIPE, SIG_IGN)
     }
 
-    /// Returns after a stop signal.
+    /// Returns after a stop signal, when what was under way is settled.
     public mutating func run() {
-        var backOffMs: Int32 = 100
         while true {
-            let fd = linux_connect(socketPath)
-            if fd >= 0 {
-                let end = serve(fd)
-                close(fd)
-                if end == .stop { return }
-                if end == .served { backOffMs = 100 }
-            } else if backOffMs > 2_000 {
-                // The first seconds are a server's start.
+            let isSignalled = wait()
+            let now = linux_monotonic_nanos() / 1_000_000
+            if isSignalled, stopByMs == nil {
+                stopByMs = now + Self.stopMs
+                gateway.stop(nowMs: now)
+            }
+            connectIfDue(now)
+            readServer(now)
+            for report in gateway.turn(nowMs: now) { tell(report) }
+            if hasStopped(now) { break }
+            keepServer(now)
+        }
+        if let server { close(server.fd) }
+    }
+
+    /// Until something happens or is due; whether a stop signal is there.
+    private func wait() -> Bool {
+        let now = linux_monotonic_nanos() / 1_000_000
+        let waits = gateway.waits(nowMs: now)
+        // A second: pings and sweeps.
+        var until = min(now + 1_000, waits.untilMs ?? UInt64.max)
+        if stopByMs != nil { until = min(until, now + 20) }
+        var pollers = waits.descriptors
+        if let server {
+            pollers.append(pollfd(fd: server.fd, events: Int16(POLLIN), revents: 0))
+        } else {
+            until = min(until, connectAtMs)
+        }
+        if stopByMs == nil { pollers.append(pollfd(fd: signals, events: Int16(POLLIN), revents: 0)) }
+        guard poll(&pollers, nfds_t(pollers.count), Int32(until > now ? until - now : 0)) > 0 else {
+            return false
+        }
+        return stopByMs == nil && pollers.last?.revents != 0
+    }
+
+    // MARK: the server
+
+    private mutating func connectIfDue(_ now: UInt64) {
+        guard server == nil, stopByMs == nil, now >= connectAtMs else { return }
+        let fd = linux_connect(socketPath)
+        if fd >= 0 {
+            server = ServerLink(
+                fd: fd, session: CourierSession(isOpen: gateway.isOpen, unsettled: unsettled), nowMs: now)
+            unsettled = []
+        } else {
+            // The first seconds are a server's start.
+            if backOffMs > 2_000 {
                 explain("\(socketPath): \(String(cString: strerror(-fd))). Is otpd running?")
             }
-            gateway.sweep(nowWallMs: linux_realtime_nanos() / 1_000_000)
-            if waitForStop(backOffMs) { return }
-            backOffMs = min(backOffMs * 2, 5_000)
+            comeBackLater(now)
         }
+    }
+
+    private mutating func comeBackLater(_ now: UInt64) {
+        connectAtMs = now + backOffMs
+        backOffMs = min(backOffMs * 2, 5_000)
+    }
+
+    private mutating func readServer(_ now: UInt64) {
+        guard let actions = server?.receive() else { return }
+        for action in actions where server != nil {
+            switch action {
+            case .send(let bytes): server?.send(bytes)
+            case .clock(let engineTimeMs): server?.clock.see(engineTimeMs, monotonicMs: now)
+            case .ready:
+                lastNote = ""
+                backOffMs = 100
+            case .close(let why, let isOrderly):
+                if !isOrderly { explain(why) }
+                leaveServer(now)
+            case .deliver(let message): deliver(message, now)
+            }
+        }
+    }
+
+    private mutating func deliver(_ message: MessagePush, _ now: UInt64) {
+        guard let engineNow = server?.clock.now(atLeast: message.engineTimeMs, monotonicMs: now),
+            message.expiresAtMs > engineNow
+        else { return }
+        let life = message.expiresAtMs - engineNow
+        let lease = message.leaseUntilMs > engineNow ? message.leaseUntilMs - engineNow : 0
+        let submission = Submission(
+            message: message, expiresAtMs: now + life, leaseUntilMs: now + lease,
+            expiresAtWallMs: linux_realtime_nanos() / 1_000_000 + life)
+        if stopByMs != nil {
+            tell(submission.report(.transientFailure, reason: "the courier stops"))
+        } else {
+            for report in gateway.take(submission, nowMs: now) { tell(report) }
+        }
+    }
+
+    private mutating func tell(_ report: ReportMessage) {
+        guard server != nil else {
+            if unsettled.count >= CourierSession.maxWaiting { unsettled.removeFirst() }
+            unsettled.append(report)
+            return
+        }
+        server?.report(report)
+    }
+
+    /// Credit, pings, reports that were refused for a moment; and the end of a connection that failed.
+    private mutating func keepServer(_ now: UInt64) {
+        server?.keep(isOpen: gateway.isOpen && stopByMs == nil, nowMs: now)
+        if server?.isBroken == true { leaveServer(now) }
+    }
+
+    private mutating func leaveServer(_ now: UInt64) {
+        guard let left = server else { return }
+        server = nil
+        unsettled = left.session.unsettled
+        close(left.fd)
+        comeBackLater(now)
+    }
+
+    private mutating func hasStopped(_ now: UInt64) -> Bool {
+        guard let end = stopByMs else { return false }
+        if now >= end || (gateway.isIdle && (server?.session.unsettled.isEmpty ?? true)) { return true }
+        if gateway.isIdle { stopByMs = min(end, now + Self.farewellMs) }
+        return false
     }
 
     /// Says each thing once, not at every attempt.
@@ -57,86 +169,13 @@ public struct CourierLoop<G: Gateway> {
         lastNote = text
         note(text)
     }
+}
 
-    private func waitForStop(_ timeoutMs: Int32) -> Bool {
-        var poller = pollfd(fd: signals, events: Int16(POLLIN), revents: 0)
-        return poll(&poller, 1, timeoutMs) > 0
-    }
-
-    /// How a connection ended. A server that turns us away isn't asked again at once.
-    private enum End { case stop, served, turnedAway }
-
-    private mutating func serve(_ fd: Int32) -> End {
-        var session = CourierSession()
-        var end = End.turnedAway
-        engineAhead = nil
-        guard send(fd, session.start()) else { return end }
-        var buffer = [UInt8](repeating: 0, count: 16 << 10)
-        var lastPing = linux_monotonic_nanos()
-        while true {
-            var pollers = [
-                pollfd(fd: fd, events: Int16(POLLIN), revents: 0), pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
-            ]
-            let count = poll(&pollers, 2, 1_000)
-            if count < 0, errno != EINTR { return end }
-            if pollers[1].revents != 0 { return .stop }
-            if pollers[0].revents != 0 {
-                let received = read(fd, &buffer, buffer.count)
-                guard received > 0 else { return end }
-                for action in session.receive(buffer.prefix(received)) {
-                    if case .ready = action { end = .served }
-                    guard perform(action, &session, fd) else { return end }
-                }
-            }
-            let now = linux_monotonic_nanos()
-            if now - lastPing > 15_000_000_000 {
-                lastPing = now
-                guard send(fd, session.ping()) else { return end }
-            }
-            gateway.sweep(nowWallMs: linux_realtime_nanos() / 1_000_000)
-        }
-    }
-
-    private mutating func perform(_ action: CourierSession.Action, _ session: inout CourierSession, _ fd: Int32) -> Bool {
-        switch action {
-        case .send(let bytes): return send(fd, bytes)
-        case .clock(let engineTimeMs):
-            _ = engineNow(atLeast: engineTimeMs)
-            return true
-        case .ready:
-            lastNote = ""
-            return true
-        case .close(let why, let isOrderly):
-            if !isOrderly { explain(why) }
-            return false
-        case .deliver(let message):
-            let now = engineNow(atLeast: message.engineTimeMs)
-            guard message.expiresAtMs > now else { return true }
-            let life = message.expiresAtMs - now
-            let outcome = gateway.submit(message, expiresAtWallMs: linux_realtime_nanos() / 1_000_000 + life)
-            return send(fd, session.report(message, outcome))
-        }
-    }
-
-    /// Engine time now, from a stamp in a frame: the message may have waited in the socket while the gateway
-    /// was busy, so the greatest lead seen counts. It fades by 1,000 ppm: the engine's clock may be slewed,
-    /// by 500 at most.
-    private mutating func engineNow(atLeast stampMs: UInt64) -> UInt64 {
-        let monotonicMs = Int64(linux_monotonic_nanos() / 1_000_000)
-        let shown = Int64(clamping: stampMs) - monotonicMs
-        let faded = engineAhead.map { $0.ms - (monotonicMs - $0.knownAtMs) / 1_000 } ?? Int64.min
-        if shown >= faded { engineAhead = (shown, monotonicMs) }
-        return UInt64(clamping: max(shown, faded) + monotonicMs)
-    }
-
-    private func send(_ fd: Int32, _ bytes: [UInt8]) -> Bool {
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeBytes { write(fd, $0.baseAddress.map { $0 + done }, bytes.count - done) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return false }
-            done += count
-        }
-        return true
+/// Where a courier tells what it has to tell.
+public enum CourierNote {
+    /// One line.
+    public static func standardError(_ text: String) {
+        let line = Array("otp-courier: \(text)\n".utf8)
+        _ = write(2, line, line.count)
     }
 }

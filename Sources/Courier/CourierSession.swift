@@ -4,6 +4,10 @@ import Wire
 struct CourierSession {
     /// Messages that may be on their way to us at once.
     static let credit: UInt16 = 32
+    /// Reports without an answer at once: below the server's 64 requests in flight, with room for credit and pings.
+    static let maxReports = 48
+    /// Reports kept for later; beyond it the oldest is lost, and its message's lease runs out.
+    static let maxWaiting = 8_192
 
     /// What the owner must do.
     enum Action {
@@ -20,9 +24,23 @@ struct CourierSession {
     private var input: [UInt8] = []
     private var correlation: UInt32 = 0
     private var isReady = false
-    private var hasLeased = false
+    /// What the server was told last; `nil` = nothing yet.
+    private var leased: UInt16?
+    /// The gateway takes messages.
+    private var isOpen: Bool
     /// Pushes since the last LeaseMessages.
     private var taken: UInt16 = 0
+    private var unanswered: [UInt32: ReportMessage] = [:]
+    /// Not sent yet, or refused for now.
+    private var waiting: [ReportMessage]
+
+    /// - Parameters:
+    ///   - isOpen: whether the gateway takes messages.
+    ///   - unsettled: reports of an earlier connection. The server may have heard them: a report is idempotent.
+    init(isOpen: Bool = true, unsettled: [ReportMessage] = []) {
+        self.isOpen = isOpen
+        waiting = unsettled
+    }
 
     /// The first bytes of a connection.
     mutating func start() -> [UInt8] {
@@ -34,24 +52,57 @@ struct CourierSession {
 
     mutating func ping() -> [UInt8] { frame(Ping()) }
 
-    /// What became of a message.
-    mutating func report(_ message: MessagePush, _ outcome: ReportMessage.Outcome) -> [UInt8] {
-        var report = ReportMessage()
-        report.challenge = message.challenge
-        report.send = message.send
-        report.token = message.token
-        report.outcome = outcome.rawValue
-        return frame(report)
+    /// Reports that the server hasn't answered, in no order.
+    var unsettled: [ReportMessage] { unanswered.sorted { $0.key < $1.key }.map(\.value) + waiting }
+
+    /// What became of a message. Returns frames to send, now or not yet.
+    mutating func report(_ report: ReportMessage) -> [UInt8] {
+        if waiting.count >= CourierSession.maxWaiting { waiting.removeFirst() }
+        waiting.append(report)
+        return sendReports()
+    }
+
+    /// Frames of reports that the server has room for. Called now and then, it repeats those that were refused for the moment.
+    mutating func sendReports() -> [UInt8] {
+        guard isReady, !waiting.isEmpty else { return [] }
+        var frames: [UInt8] = []
+        let count = min(waiting.count, CourierSession.maxReports - unanswered.count)
+        for report in waiting.prefix(count) {
+            frames += frame(report)
+            unanswered[correlation] = report
+        }
+        waiting.removeFirst(count)
+        return frames
+    }
+
+    /// The gateway opens or closes: the server learns whether to push more.
+    mutating func set(isOpen: Bool) -> [UInt8] {
+        self.isOpen = isOpen
+        return needsCredit ? lease() : []
+    }
+
+    private mutating func answered(_ number: UInt32, _ status: UInt16) -> Action? {
+        guard let report = unanswered.removeValue(forKey: number) else { return nil }
+        // A report that is refused for good means that the lease is over.
+        if Status(rawValue: status)?.isRetryable == true {
+            waiting.append(report)
+            return nil
+        }
+        let frames = sendReports()
+        return frames.isEmpty ? nil : .send(frames)
     }
 
     /// A push takes credit whatever becomes of the message: an expired one, never reported, too.
-    private var needsCredit: Bool { isReady && (!hasLeased || taken >= CourierSession.credit / 2) }
+    private var needsCredit: Bool {
+        guard isReady, let leased else { return isReady }
+        return isOpen ? leased == 0 || taken >= CourierSession.credit / 2 : leased > 0
+    }
 
     private mutating func lease() -> [UInt8] {
-        hasLeased = true
         taken = 0
         var lease = LeaseMessages()
-        lease.credit = CourierSession.credit
+        lease.credit = isOpen ? CourierSession.credit : 0
+        leased = lease.credit
         return frame(lease)
     }
 
@@ -76,8 +127,10 @@ struct CourierSession {
             do throws(WireError) {
                 while let frame = try Frame.next(in: UnsafeRawBufferPointer(rebasing: raw[consumed...])) {
                     consumed += frame.totalBytes
+                    let wasReady = isReady
                     if let action = try handle(frame) { actions.append(action) }
                     if needsCredit { actions.append(.send(lease())) }
+                    if !wasReady, isReady, !waiting.isEmpty { actions.append(.send(sendReports())) }
                 }
             } catch { actions.append(.close("the server broke the protocol: \(error)", isOrderly: false)) }
         }
@@ -101,7 +154,7 @@ struct CourierSession {
         guard frame.body.count >= 2 else { throw .truncatedBody }
         let status = UInt16(bigEndian: frame.body.loadUnaligned(as: UInt16.self))
         let isDone = status == Status.done.rawValue
-        // A refused report means that the lease is over; without Hello or credit no message would ever come.
+        // Without Hello or credit no message would ever come.
         switch Opcode(rawValue: frame.opcode) {
         case .hello where isDone:
             let body = UnsafeRawBufferPointer(rebasing: frame.body[2...])
@@ -112,6 +165,7 @@ struct CourierSession {
             let name = Status(rawValue: status).map { "\($0)" } ?? "status \(status)"
             let isOrderly = status == Status.draining.rawValue
             return .close("the server refused this courier: \(name)", isOrderly: isOrderly)
+        case .reportMessage: return answered(frame.correlation, status)
         case .some, .none: return nil
         }
     }

@@ -1,7 +1,64 @@
+public import Glibc
 public import Wire
 
-/// Something that takes a message and says what became of it.
+/// Something that takes messages and says what becomes of them, now or later. The courier's loop calls it on one thread and waits on its
+/// behalf; no call may block.
+///
+/// Times in ms are of the machine's monotonic clock where their name doesn't say otherwise.
 public protocol Gateway {
+    /// Whether it takes messages now. While it doesn't, the courier asks the server for none: they wait there, and cost no lease.
+    var isOpen: Bool { get }
+    /// Takes a message. What is known of it at once is returned; the rest comes out of `turn`.
+    mutating func take(_ submission: Submission, nowMs: UInt64) -> [ReportMessage]
+    /// Reads, writes, looks at the clock; called after every wait.
+    mutating func turn(nowMs: UInt64) -> [ReportMessage]
+    /// What to wait for.
+    func waits(nowMs: UInt64) -> GatewayWaits
+    /// No more messages come: ends what is under way, and says goodbye where that is the custom.
+    mutating func stop(nowMs: UInt64)
+    /// Nothing is under way.
+    var isIdle: Bool { get }
+}
+
+/// What wakes a gateway, besides new messages.
+public struct GatewayWaits {
+    /// For poll(2).
+    public var descriptors: [pollfd] = []
+    /// When `turn` has something to do next, if nothing happens before.
+    public var untilMs: UInt64?
+
+    /// Nothing.
+    public init() {}
+}
+
+/// A message on its way through a gateway.
+public struct Submission: Sendable {
+    /// As the server pushed it.
+    public var message: MessagePush
+    /// Nothing is submitted after it.
+    public var expiresAtMs: UInt64
+    /// The server may lease the message to another courier after it.
+    public var leaseUntilMs: UInt64
+    /// Nothing of it may be kept after it (Unix ms).
+    public var expiresAtWallMs: UInt64
+
+    /// What becomes of it.
+    public func report(
+        _ outcome: ReportMessage.Outcome, reference: [UInt8] = [], reason: String = ""
+    ) -> ReportMessage {
+        var report = ReportMessage()
+        report.challenge = message.challenge
+        report.send = message.send
+        report.token = message.token
+        report.outcome = outcome.rawValue
+        report.reference = InlineBytes(reference.prefix(64))
+        report.reason = InlineBytes(reason.utf8.prefix(64))
+        return report
+    }
+}
+
+/// A gateway that is done with a message when `submit` returns: a screen, a folder.
+public protocol InstantGateway: Gateway {
     /// Hands the message on. `expiresAtWallMs`: nothing of it may be kept after it (Unix ms).
     mutating func submit(_ message: MessagePush, expiresAtWallMs: UInt64) -> ReportMessage.Outcome
     /// Called now and then: removes what has expired.

@@ -4,7 +4,7 @@ public import Wire
 
 /// One file a message: written beside, synced, renamed; 0600; removed at the code's expiry, also after a restart, because the file says
 /// when that is.
-public struct SpoolGateway: Gateway {
+public struct SpoolGateway: InstantGateway {
     private let folder: String
 
     /// Makes the folder (0700) if it isn't there, and removes what expired, or was left half-written, while
@@ -13,10 +13,12 @@ public struct SpoolGateway: Gateway {
         try PlaintextConsent.check(allowPlaintext, gateway: "spool")
         self.folder = folder
         guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
-            throw CourierError("\(folder): \(String(cString: strerror(errno))). The spool's parent folder must exist.")
+            throw CourierError(
+                "\(folder): \(String(cString: strerror(errno))). The spool's parent folder must exist.")
         }
         guard access(folder, W_OK | X_OK) == 0 else {
-            throw CourierError("\(folder): \(String(cString: strerror(errno))). The courier must be able to write there.")
+            throw CourierError(
+                "\(folder): \(String(cString: strerror(errno))). The courier must be able to write there.")
         }
         sweep { isHalfWritten, end in isHalfWritten || end <= nowWallMs }
     }
@@ -31,7 +33,8 @@ public struct SpoolGateway: Gateway {
         let fd = linux_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         guard fd >= 0 else { return .transientFailure }
         let bytes = Array(text.utf8)
-        let isWritten = fchmod(fd, 0o600) == 0 && write(fd, bytes, bytes.count) == bytes.count && fsync(fd) == 0
+        let isWritten =
+            fchmod(fd, 0o600) == 0 && write(fd, bytes, bytes.count) == bytes.count && fsync(fd) == 0
         close(fd)
         guard isWritten, rename(temporary, path) == 0 else {
             unlink(temporary)

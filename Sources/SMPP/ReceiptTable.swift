@@ -22,6 +22,7 @@ package struct ReceiptTable: Sendable {
     /// Keys of `messages` by age, with what was looked at taken off in large steps.
     private var ages: [(key: [UInt8], atMs: UInt64)] = []
     private var oldest = 0
+    private var forgotten: [UInt64] = []
 
     package init(responseIDs: MessageIDForm, receiptIDs: MessageIDForm) {
         self.responseIDs = responseIDs
@@ -29,6 +30,12 @@ package struct ReceiptTable: Sendable {
     }
 
     package var count: Int { messages.count }
+
+    /// Messages given up since the last call: no receipt will name them.
+    package mutating func takeForgotten() -> [UInt64] {
+        defer { forgotten = [] }
+        return forgotten
+    }
 
     /// The SMSC took a message. Returns what an early receipt said of it.
     package mutating func accepted(id: [UInt8], handle: UInt64, nowMs: UInt64) -> DeliveryReceipt? {
@@ -72,8 +79,9 @@ package struct ReceiptTable: Sendable {
             let age = ages[oldest]
             oldest += 1
             // The same id may have been given again since.
-            if messages[age.key]?.atMs == age.atMs {
+            if let entry = messages[age.key], entry.atMs == age.atMs {
                 messages[age.key] = nil
+                forgotten.append(entry.handle)
                 break
             }
         }

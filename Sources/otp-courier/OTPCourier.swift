@@ -9,7 +9,7 @@ struct OTPCourier: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "otp-courier",
         abstract: "Takes messages from otpd over its socket (role `courier`) and hands them to a gateway.",
-        version: "otp-courier 0.1", subcommands: [Console.self, Spool.self])
+        version: "otp-courier 0.1", subcommands: [Console.self, Spool.self, Smpp.self])
 }
 
 struct CourierOptions: ParsableArguments {
@@ -39,7 +39,8 @@ struct Console: ParsableCommand {
 }
 
 struct Spool: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Write one file a message (0600), deleted at its expiry.")
+    static let configuration = CommandConfiguration(
+        abstract: "Write one file a message (0600), deleted at its expiry.")
     @OptionGroup var options: CourierOptions
     @Option(help: "The folder for the files.")
     var directory: String
@@ -47,7 +48,8 @@ struct Spool: ParsableCommand {
     func run() throws {
         do {
             let gateway = try SpoolGateway(
-                folder: directory, allowPlaintext: options.allowPlaintext, nowWallMs: linux_realtime_nanos() / 1_000_000)
+                folder: directory, allowPlaintext: options.allowPlaintext,
+                nowWallMs: linux_realtime_nanos() / 1_000_000)
             var loop = try CourierLoop(socketPath: options.socket, gateway: gateway)
             loop.run()
         } catch { throw fail(error) }

@@ -155,11 +155,30 @@ import Wire
             let peer = try bench.server.accept()
             try peer.greet()
             try peer.push(sampleMessage("m", number: number))
-            #expect(try peer.expect(ReportMessage.self).message.token.low == number)
+            let report = try peer.expect(ReportMessage.self)
+            #expect(report.message.token.low == number)
+            try peer.reply(Empty(), to: report.frame)
             if number == 2 { try peer.push(Goodbye(.shuttingDown, "bye")) }
             peer.close()
         }
         #expect(courier.notes.all.isEmpty, "a server's stop is nothing to complain about")
+        #expect(courier.stop() != nil)
+    }
+
+    /// A report that the server didn't answer is said again on the next connection.
+    @Test func reportsSurviveTheConnection() throws {
+        let bench = try Bench()
+        let courier = bench.console(Lines())
+        let first = try bench.server.accept()
+        try first.greet()
+        try first.push(sampleMessage("m", number: 7))
+        #expect(try first.expect(ReportMessage.self).message.token.low == 7)
+        first.close()
+        let second = try bench.server.accept()
+        try second.greet()
+        let again = try second.expect(ReportMessage.self)
+        #expect(again.message.token.low == 7)
+        try second.reply(Empty(), to: again.frame)
         #expect(courier.stop() != nil)
     }
 

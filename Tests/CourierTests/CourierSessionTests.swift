@@ -105,7 +105,7 @@ import Wire
     @Test(arguments: ReportMessage.Outcome.allCases) func report(_ outcome: ReportMessage.Outcome) throws {
         var session = try Self.greeted()
         let message = sampleMessage(number: 9)
-        let bytes = session.report(message, outcome)
+        let bytes = session.report(submission(message).report(outcome, reference: [0x61], reason: "why"))
         let report = try bytes.withUnsafeBytes { raw in
             let frame = try #require(try Frame.next(in: raw))
             #expect(frame.opcode == Opcode.reportMessage.rawValue && frame.totalBytes == bytes.count)
@@ -113,6 +113,75 @@ import Wire
         }
         #expect(report.challenge == message.challenge && report.send == 2 && report.token == message.token)
         #expect(report.outcome == outcome.rawValue)
+        #expect(report.reference.text == "a" && report.reason.text == "why")
+    }
+
+    private static func reports(in bytes: [UInt8]) throws -> [UInt64] {
+        var rest = bytes[...]
+        var tokens: [UInt64] = []
+        while !rest.isEmpty {
+            let count = try Array(rest).withUnsafeBytes { raw in
+                let frame = try #require(try Frame.next(in: raw))
+                if frame.opcode == Opcode.reportMessage.rawValue {
+                    tokens.append(try FieldDecoder.decode(ReportMessage.self, from: frame.body).token.low)
+                }
+                return frame.totalBytes
+            }
+            rest = rest.dropFirst(count)
+        }
+        return tokens
+    }
+
+    /// No more than 48 without an answer; each answer makes room for one; what has none at the end goes to the next session, which
+    /// sends it when the server has greeted it.
+    @Test func reportsWaitForTheirAnswers() throws {
+        var session = try Self.greeted()
+        var sent: [UInt64] = []
+        for number in 1...60 as ClosedRange<UInt64> {
+            let report = submission(sampleMessage(number: number)).report(.submitted)
+            sent += try Self.reports(in: session.report(report))
+        }
+        #expect(sent == Array(1...48))
+        // Hello was 1, LeaseMessages 2: the first report is 3.
+        let room = session.receive(try Self.done(Empty(), .reportMessage, 3))
+        #expect(try room.flatMap { try Self.reports(in: Self.bytes(of: $0)) } == [49])
+        let refused = try Self.bytes {
+            try FieldEncoder.refusal(
+                Refusal(.overloaded), to: Opcode.reportMessage.rawValue, correlation: 4, into: $0)
+        }
+        #expect(session.receive(refused).isEmpty, "not repeated at once")
+        #expect(Set(session.unsettled.map(\.token.low)) == Set(2...60))
+        #expect(try Self.reports(in: session.sendReports()) == [50], "there is room for one")
+        var next = CourierSession(unsettled: session.unsettled)
+        _ = next.start()
+        let greeted = try next.receive(try Self.welcome()).flatMap {
+            try Self.reports(in: Self.bytes(of: $0))
+        }
+        #expect(greeted.count == 48 && greeted.first == 3)
+        #expect(next.unsettled.count == 59)
+    }
+
+    private static func bytes(of action: CourierSession.Action) -> [UInt8] {
+        if case .send(let bytes) = action { bytes } else { [] }
+    }
+
+    /// A gateway that is closed takes no message; the server is told once each time.
+    @Test func aClosedGatewayGivesNoCredit() throws {
+        var session = CourierSession(isOpen: false)
+        _ = session.start()
+        func credit(_ bytes: [UInt8]) throws -> UInt16? {
+            try bytes.withUnsafeBytes { raw in
+                try Frame.next(in: raw).map {
+                    try FieldDecoder.decode(LeaseMessages.self, from: $0.body).credit
+                }
+            }
+        }
+        let actions = session.receive(try Self.welcome())
+        #expect(try actions.compactMap { try credit(Self.bytes(of: $0)) } == [0])
+        #expect(try credit(session.set(isOpen: false)) == nil)
+        #expect(try credit(session.set(isOpen: true)) == 32)
+        #expect(try credit(session.set(isOpen: true)) == nil)
+        #expect(try credit(session.set(isOpen: false)) == 0)
     }
 
     @Test func refusals() throws {

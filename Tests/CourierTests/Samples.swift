@@ -1,3 +1,4 @@
+@testable import Courier
 import Foundation
 import Synchronization
 import Wire
@@ -19,6 +20,13 @@ func sampleMessage(
     message.phone = PhoneBytes(phone)
     message.text = InlineBytes(text)
     return message
+}
+
+/// The same in a courier's hands, at `nowMs` of its clock.
+func submission(_ message: MessagePush, nowMs: UInt64 = 0) -> Submission {
+    Submission(
+        message: message, expiresAtMs: nowMs + message.expiresAtMs - message.engineTimeMs,
+        leaseUntilMs: nowMs + message.leaseUntilMs - message.engineTimeMs, expiresAtWallMs: 0)
 }
 
 /// Lines that another thread writes and the test reads.

@@ -49,6 +49,7 @@ import Testing
             _ = table.accepted(id: bytes("\(number)"), handle: number, nowMs: number / 100)
         }
         #expect(table.count == 65_536)
+        #expect(table.takeForgotten() == Array(0..<4_464))
         #expect(table.receipt(try receipt("id:1 stat:DELIVRD"), nowMs: 700) == nil, "the oldest went first")
         #expect(table.receipt(try receipt("id:69999 stat:DELIVRD"), nowMs: 700) == 69_999)
         _ = table.accepted(id: bytes("new"), handle: 1, nowMs: 900_700)

@@ -1,0 +1,24 @@
+import CLinuxShim
+import Glibc
+
+/// A password that stands in a file of its own: arguments and environments are seen by others.
+package enum SecretFile {
+    /// The file's first line.
+    package static func read(_ path: String) throws(CourierError) -> [UInt8] {
+        let fd = linux_open(path, O_RDONLY, 0)
+        guard fd >= 0 else { throw CourierError("\(path): \(String(cString: strerror(-fd)))") }
+        defer { close(fd) }
+        var status = stat()
+        guard fstat(fd, &status) == 0 else {
+            throw CourierError("\(path): \(String(cString: strerror(errno)))")
+        }
+        guard status.st_mode & 0o077 == 0 else {
+            throw CourierError(
+                "\(path) holds a password and others may read it: chmod 0600 (or 0400) \(path)")
+        }
+        var bytes = [UInt8](repeating: 0, count: 256)
+        let count = Glibc.read(fd, &bytes, bytes.count)
+        guard count >= 0 else { throw CourierError("\(path): \(String(cString: strerror(errno)))") }
+        return Array(bytes.prefix(count).prefix { $0 != 0x0A && $0 != 0x0D })
+    }
+}
