@@ -13,6 +13,7 @@ STATES ?= 500000
 VARIANT ?= asan
 CHALLENGES ?= 1000
 ONLY ?=
+GATEWAY ?=
 SEEDS ?= 1000
 OPERATIONS ?= 1000
 HOURS ?= 24
@@ -26,6 +27,7 @@ RELEASE := .build/release
 
 help:
 	@echo "make demo    install what is missing, build, run the main job on real input"
+	@echo "             GATEWAY=smpp: the SMS goes through a real SMPP peer, smpp.twisted3 from PyPI"
 	@echo "make test    install what is missing, build, run all fast tests"
 	@echo "make run     a development server in the foreground (Ctrl-C stops it)"
 	@echo "make bench   otpd beside the floor, every figure of the design; bench-results/latest.html (LOAD_SECONDS=3 REPEATS=1 SEED=1)"
@@ -58,7 +60,7 @@ release: setup
 	$(SWIFT) build -c release
 
 demo: build
-	@bash scripts/demo.sh $(DEBUG)
+	@bash scripts/demo$(if $(GATEWAY),-$(GATEWAY)).sh $(DEBUG)
 
 test: build
 	$(SWIFT) test --no-parallel
