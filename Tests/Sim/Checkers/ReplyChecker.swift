@@ -90,6 +90,7 @@ struct ReplyChecker {
             case .limited where attempt.sent <= call.settledAt: return
             case .blocked where attempt.sent <= call.settledAt: return
             case .factorDisabled where attempt.sent <= call.settledAt: return
+            case .undeliverable where attempt.sent <= call.settledAt: return
             case .requestTooOld where call.requestID.timeMs + 660_000 < now: return
             case .challengeNotOpen where isGone(call, now): return
             case .grantInvalid where isGone(call, now): return
