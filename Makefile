@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench gate race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips churn clean
+.PHONY: help setup build release demo test run bench gate race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips churn courier-kills clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
@@ -48,6 +48,7 @@ help:
 	@echo "make churn   challenges created and expired; file, commits and tables stay in bounds (CHALLENGES=10000000 LIVE=100000 SEED=1 FOLDER=/tmp)"
 	@echo "make soak    the main job from 16 clients, for long; any wrong answer fails (SECONDS=60 SEED=1)"
 	@echo "make hostile thousands of hostile connections beside honest ones (SECONDS=60 CONNECTIONS=5000 SEED=1)"
+	@echo "make courier-kills  the courier killed each second while messages pass through SMPP: none lost, few twice"
 	@echo "make bitflips starts on damaged data folders: refused or crashed, never a wrong accept (COUNT=500 SEED=1)"
 
 setup:
@@ -154,6 +155,10 @@ churn: CHALLENGES = 10000000
 churn: setup
 	$(SWIFT) build -c release --product otp-churn
 	$(RELEASE)/otp-churn --challenges $(CHALLENGES) --live $(LIVE) --seed $(SEED) --folder $(FOLDER)
+
+# Messages at 40 a second through a courier that is killed each second.
+courier-kills: build
+	python3 scripts/courier-kills.py $(DEBUG) $$(sh scripts/python-venv.sh) --messages 400 --rate 40
 
 clean:
 	rm -rf .build .otpd-dev
