@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Messages through otpd, otp-courier smpp and the simulator, while the courier is killed with SIGKILL again and again. None may be lost, and no
+"""Messages through otpd, otp-courier smpp and the simulator, while the courier or otpd is killed with SIGKILL again and again. None may be lost, and no
 more may come twice than were in flight at the kills.
 
 usage: scripts/courier-kills.py PROGRAMS PYTHON [--messages 300] [--every 1.0] [--rate 100]
@@ -26,6 +26,8 @@ parser.add_argument("python", type=pathlib.Path, help="from scripts/python-venv.
 parser.add_argument("--messages", type=int, default=300)
 parser.add_argument("--every", type=float, default=1.0, help="seconds between kills")
 parser.add_argument("--rate", type=float, default=100, help="requests a second")
+parser.add_argument("--victim", choices=["courier", "core"], default="courier")
+parser.add_argument("--prefill", action="store_true", help="all requests first, then the courier, and no kill: how fast a queue empties")
 parser.add_argument("--window", type=int, default=10)
 options = parser.parse_args()
 programs, python = options.programs.resolve(), options.python.absolute()
@@ -52,18 +54,33 @@ def submits():
         return [event for event in map(json.loads, log) if event["event"] == "submit"]
 
 
+def request(client, account, phone):
+    """Until the outcome is known, for 20 s at most: the server may just have been killed."""
+    session, end, number = hashlib.sha256(b"browser").digest(), time.monotonic() + 20, client.request_id()
+    while True:
+        try:
+            return client.request_code(account, phone, session, request_id=number)
+        except otpd.Unknown:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
 def run():
     open("smsc.log", "w").close()
     start(python, scripts / "smsc.py", "--port", 0, "--log", "smsc.log", "--quiet")
     wait_for("the simulator", lambda: os.path.getsize("smsc.log"), 30)
     port = json.loads(open("smsc.log", encoding="ascii").readline())["port"]
-    start(programs / "otpd", "--dev", "--courier", "none")
+    server = [programs / "otpd", "--dev", "--courier", "none"]
+    core = start(*server)
     wait_for("otpd", lambda: os.path.exists(".otpd-dev/otpd.sock"), 30)
     os.close(os.open("password", os.O_CREAT | os.O_WRONLY, 0o600))
     pathlib.Path("password").write_text("secret\n", encoding="ascii")
     courier = [programs / "otp-courier", "smpp", "--socket", ".otpd-dev/otpd.sock", "--host", "127.0.0.1", "--port", port,
                "--system-id", "otpd", "--password-file", "password", "--window", options.window, "--response-seconds", 3]
-    running, over = [start(*courier)], threading.Event()
+    sender = None if options.prefill else start(*courier)
+    running, victim = ([core], server) if options.victim == "core" else ([sender], courier)
+    over = threading.Event()
     kills = []
 
     def killer():
@@ -71,21 +88,24 @@ def run():
             running[0].kill()
             running[0].wait()
             kills.append(time.time())
-            running[0] = start(*courier)
+            running[0] = start(*victim)
 
-    thread = threading.Thread(target=killer)
-    thread.start()
+    thread = threading.Thread(target=killer, daemon=True)
+    if not options.prefill:
+        thread.start()
     phones, began = [], time.monotonic()
-    session = hashlib.sha256(b"browser").digest()
     with otpd.Client(".otpd-dev/otpd.sock") as client:
         for number in range(options.messages):
             time.sleep(max(0, began + number / options.rate - time.monotonic()))
             phone = f"+336120{number:05d}0"
-            client.request_code(f"account-{number}".encode(), phone.encode(), session)
+            request(client, f"account-{number}".encode(), phone.encode())
             phones.append(phone[1:])
         requested = time.monotonic() - began
-        over.set()
-        thread.join()
+        if options.prefill:
+            start(*courier)
+        else:
+            over.set()
+            thread.join()
         wait_for("every message at the SMSC", lambda: len({s["to"] for s in submits()}) == len(phones), 60)
         if kills:
             time.sleep(20)  # leases that the last kill left behind end within 15 s: what was submitted already would come again
@@ -93,7 +113,7 @@ def run():
     extra = sum(copies.values()) - len(copies)
     lost = set(phones) - set(copies)
     times = sorted(s["t"] for s in submits())
-    print(f"courier-kills: {len(phones)} messages asked for in {requested:.1f} s, {len(kills)} kills, window {options.window}: "
+    print(f"courier-kills: {len(phones)} messages asked for in {requested:.1f} s, {len(kills)} kills of the {options.victim}, window {options.window}: "
           f"{len(lost)} lost, {extra} duplicates, at most {max(copies.values())} copies of one; "
           f"first to last submit {times[-1] - times[0]:.1f} s")
     if lost or extra > options.window * len(kills) or max(copies.values()) > 3:
