@@ -44,8 +44,13 @@ public enum Config {
         // From what one batch needs to what a start reads quickly.
         let segment = try root.integer("segment_kib", 256...1_048_576)
         var texts = MessageTexts()
+        var textRules: [UInt32: TextRules] = [:]
         var tenants: [TenantPolicy] = []
-        for reader in try root.tables("tenant") { tenants.append(try tenant(reader, &texts)) }
+        for reader in try root.tables("tenant") {
+            let (tenant, rules) = try tenant(reader, &texts)
+            tenants.append(tenant)
+            textRules[tenant.number] = rules
+        }
         guard !tenants.isEmpty else { throw root.missing("tenant", "add a `[[tenant]]`") }
         try unique(tenants.map { Int($0.number) }, root, "tenant", "number")
         var listeners: [ListenerRule] = []
@@ -62,6 +67,7 @@ public enum Config {
             var settings = try ServerSettings(
                 dataPath: data, masterKeyPath: key, issuer: issuer, tenants: tenants, listeners: listeners, peers: peers)
             settings.texts = texts
+            settings.textRules = textRules
             settings.commit = CommitMode(rawValue: commit) ?? .auto
             if let connections { settings.maxConnections = connections }
             settings.maxConnectionsPerUID = perUID
@@ -97,33 +103,55 @@ public enum Config {
         guard Set(numbers).count == numbers.count else { throw reader.fail(key, "two have the same \(what)") }
     }
 
-    private static func tenant(_ r: ConfigReader, _ texts: inout MessageTexts) throws(ConfigError) -> TenantPolicy {
+    private static func tenant(_ r: ConfigReader, _ texts: inout MessageTexts) throws(ConfigError) -> (TenantPolicy, TextRules) {
         let name = try r.required("name")
         var tenant = TenantPolicy(
             number: UInt32(try r.requiredInteger("number", 1...Int(Int32.max))), name: name,
             shop: try r.string("shop") ?? name)
         if let limits = try r.subtable("limits") { try readLimits(limits, &tenant) }
         var purposes: [PurposePolicy] = []
-        var wording: [String] = []
+        var wording: [(plain: MessageTexts.Own, payment: MessageTexts.Own)] = []
         let readers = try r.tables("purpose")
         for reader in readers {
-            let (purpose, text) = try self.purpose(reader)
+            let (purpose, plain, payment) = try self.purpose(reader)
             purposes.append(purpose)
-            wording.append(text)
+            wording.append((plain, payment))
         }
         if purposes.isEmpty {
             purposes = [.login, .payment]
-            wording = [MessageTexts.standard, MessageTexts.standard]
+            wording = [(MessageTexts.Own(), MessageTexts.Own()), (MessageTexts.Own(), MessageTexts.Own())]
         }
         try unique(purposes.map { Int($0.number) }, r, "purpose", "number")
         tenant.purposes = purposes
+        let rules = try textRules(r)
         for (index, purpose) in purposes.enumerated() {
-            do { try texts.add(wording[index], tenant: tenant, purpose: purpose) } catch {
-                throw (index < readers.count ? readers[index] : r).fail("text", "\(error)")
+            let own = wording[index]
+            do {
+                try texts.add(own.plain, payment: own.payment, tenant: tenant, purpose: purpose, rules: rules)
+            } catch {
+                let key = !own.plain.texts.isEmpty ? "texts" : own.plain.isEmpty && !own.payment.isEmpty ? "payment_text" : "text"
+                throw (index < readers.count ? readers[index] : r).fail(key, "purpose `\(purpose.name)`, \(error)")
             }
         }
         try r.finish()
-        return tenant
+        return (tenant, rules)
+    }
+
+    private static func textRules(_ r: ConfigReader) throws(ConfigError) -> TextRules {
+        var rules = TextRules()
+        if let locale = try r.string("locale") {
+            guard LocaleTag.isTag(locale) else { throw r.fail("locale", "write a language tag such as \"en\" or \"pt-BR\"") }
+            rules.locale = locale
+        }
+        for host in try r.strings("hosts") ?? [] {
+            guard LastLine.isHost(host), host.utf8.count <= 60, host == host.lowercased() else {
+                throw r.fail("hosts", "`\(host)` isn't a host; write \"shop.example\": small letters, no scheme, port or path, at most 60 bytes")
+            }
+            rules.hosts.append(host)
+        }
+        rules.payeeLength = try r.integer("payee_length", Payee.lengths) ?? rules.payeeLength
+        rules.amountDigits = try r.integer("amount_digits", 4...15) ?? rules.amountDigits
+        return rules
     }
 
     private static func readLimits(_ r: ConfigReader, _ tenant: inout TenantPolicy) throws(ConfigError) {
@@ -144,7 +172,9 @@ public enum Config {
         try r.finish()
     }
 
-    private static func purpose(_ r: ConfigReader) throws(ConfigError) -> (PurposePolicy, String) {
+    private static func purpose(_ r: ConfigReader) throws(ConfigError)
+        -> (PurposePolicy, MessageTexts.Own, MessageTexts.Own)
+    {
         var purpose = PurposePolicy(
             number: UInt16(try r.requiredInteger("number", 1...65_535)), name: try r.required("name"))
         if try r.choice("profile", ["shop-login", "psd2-payment"]) == "psd2-payment" {
@@ -163,9 +193,13 @@ public enum Config {
         }
         purpose.grantLifeMs = UInt64(try r.integer("grant_seconds", 10...300) ?? 120) * 1_000
         purpose.requiresSession = try r.bool("require_session") ?? true
-        let text = try r.string("text") ?? MessageTexts.standard
+        let plain = MessageTexts.Own(text: try r.string("text"), texts: try r.stringTable("texts"))
+        let payment = MessageTexts.Own(text: try r.string("payment_text"), texts: try r.stringTable("payment_texts"))
+        guard payment.isEmpty || MessageTexts.isPayment(purpose) else {
+            throw r.fail(payment.text == nil ? "payment_texts" : "payment_text", "only a purpose with `profile = \"psd2-payment\"` has one")
+        }
         try r.finish()
-        return (purpose, text)
+        return (purpose, plain, payment)
     }
 
     private static func roles(_ r: ConfigReader) throws(ConfigError) -> Roles? {

@@ -112,6 +112,14 @@ final class ConfigReader {
         return ConfigReader(inner, path: path.isEmpty ? key : "\(path).\(key)", file: file)
     }
 
+    /// `[key]` with strings under keys of the file's own choice.
+    func stringTable(_ key: String) throws(ConfigError) -> [String: String] {
+        guard let inner = try subtable(key) else { return [:] }
+        var strings: [String: String] = [:]
+        for word in inner.table.keys { strings[word] = try inner.string(word) }
+        return strings
+    }
+
     /// `[[key]]`, in order.
     func tables(_ key: String) throws(ConfigError) -> [ConfigReader] {
         guard let value = value(key) else { return [] }

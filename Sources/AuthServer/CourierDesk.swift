@@ -10,6 +10,8 @@ package final class CourierDesk {
     private var due: [MessageKey] = []
     private var couriers: [Connection] = []
     private var turn = 0
+    /// The text being rendered.
+    private var scratch = MessageTexts.Scratch()
 
     init(texts: MessageTexts) { self.texts = texts }
 
@@ -74,7 +76,7 @@ package final class CourierDesk {
                 turn += 1
                 courier.courierCredit -= 1
                 var push = draft.push
-                push.text = texts.render(draft)
+                push.text = texts.render(draft, &scratch)
                 courier.send(isHeld: true) { try FieldEncoder.push(push, into: $0) }
                 self.push(MessageKey(challenge: first.challenge, send: first.send, notBefore: push.leaseUntilMs))
             case .later(let time):

@@ -37,12 +37,19 @@ public enum DevFolder {
         if access(path + "/data", F_OK) != 0 {
             try Store.create(at: path + "/data", master: try MasterKey.load(keyPath))
         }
-        return try ServerSettings(
-            dataPath: path + "/data", masterKeyPath: keyPath, issuer: "dev",
+        return try settings(of: path)
+    }
+
+    private static func settings(of path: String) throws -> ServerSettings {
+        try ServerSettings(
+            dataPath: path + "/data", masterKeyPath: path + "/master.key", issuer: "dev",
             tenants: [TenantPolicy(number: 1, name: "shop", shop: "Example Shop")],
             listeners: [ListenerRule(path: path + "/otpd.sock", mode: 0o600)],
             peers: [PeerRule(uid: geteuid(), tenant: 1, roles: .all)])
     }
+
+    /// The settings of a development server whose folder needn't be there: for looking at its texts.
+    public static func preview() throws -> ServerSettings { try settings(of: "/nonexistent") }
 
     private static func workingFolder() -> String {
         guard let text = getcwd(nil, 0) else { return "." }

@@ -2,41 +2,145 @@ public import Engine
 public import SMSText
 import Wire
 
-/// The wording of messages: one template per purpose, checked when the configuration is loaded.
-public struct MessageTexts: Sendable {
-    /// What is sent where a purpose names no text of its own.
-    public static let standard = "{code} is your {shop} code. It expires in {minutes} minutes. Never share it."
+/// What a tenant says about its messages.
+public struct TextRules: Sendable, Equatable {
+    /// The language of requests that name none, or one that has no text.
+    public var locale = "en"
+    /// The hosts that `@host #code` may name: a request for another gets no last line, because browsers would fill the code in there.
+    public var hosts: [String] = []
+    /// UTF-16 units; longer payees are cut.
+    public var payeeLength = TextMaxima().payee
+    /// Digits of the largest amount in its smallest unit.
+    public var amountDigits = TextMaxima().amountDigits
 
-    private var templates: [UInt64: SMSTemplate] = [:]
-    private var shops: [UInt32: String] = [:]
+    /// The defaults.
+    public init() {}
+
+    /// For `--dev` and tests.
+    public static let development: TextRules = {
+        var rules = TextRules()
+        rules.hosts = ["shop.example", "localhost"]
+        return rules
+    }()
+
+    /// What the worst case is computed from.
+    public func maxima(_ purpose: PurposePolicy) -> TextMaxima {
+        var maxima = TextMaxima()
+        maxima.code = Int(purpose.codeLength)
+        maxima.payee = payeeLength
+        maxima.amountDigits = amountDigits
+        maxima.host = hosts.map(\.utf8.count).max() ?? 0
+        return maxima
+    }
+}
+
+/// The wording of messages: texts per purpose and language, each checked when the configuration is loaded.
+public struct MessageTexts: Sendable {
+    /// A purpose's own wording; without it the built-in texts are sent.
+    public struct Own: Sendable {
+        /// For every language that `texts` lacks.
+        public var text: String?
+        public var texts: [String: String]
+
+        /// None, unless given.
+        public init(text: String? = nil, texts: [String: String] = [:]) { (self.text, self.texts) = (text, texts) }
+
+        var isEmpty: Bool { text == nil && texts.isEmpty }
+    }
+
+    private struct PurposeTexts: Sendable {
+        let plain: TextSet
+        /// For requests that say what is paid to whom.
+        let payment: TextSet?
+        let hosts: [[UInt8]]
+    }
+
+    private var purposes: [UInt64: PurposeTexts] = [:]
 
     /// No tenant yet.
     public init() {}
 
-    /// Adds a purpose's text; the worst case must fit one GSM-7 segment, or two in UCS-2.
-    public mutating func add(_ text: String, tenant: TenantPolicy, purpose: PurposePolicy) throws(TemplateError) {
-        templates[MessageTexts.key(tenant.number, purpose.number)] = try SMSTemplate(
-            text, longestCode: Int(purpose.codeLength), longestShop: tenant.shop)
-        shops[tenant.number] = tenant.shop
+    /// What a purpose's messages are, by its profile and name.
+    public static func isPayment(_ purpose: PurposePolicy) -> Bool { purpose.streak == .psd2Payment }
+
+    /// Adds a purpose's texts; the worst case of each must fit one GSM-7 segment, or two in UCS-2.
+    public mutating func add(
+        _ own: Own = Own(), payment: Own = Own(), tenant: TenantPolicy, purpose: PurposePolicy, rules: TextRules
+    ) throws(TemplateError) {
+        let maxima = rules.maxima(purpose)
+        let kind = purpose.name == "login" && !MessageTexts.isPayment(purpose) ? TextKind.login : .code
+        let plain = try TextSet(
+            kind, own: own.texts, ownDefault: own.text, locale: rules.locale, shop: tenant.shop, maxima: maxima)
+        var shown: TextSet?
+        if MessageTexts.isPayment(purpose) {
+            shown = try TextSet(
+                .payment, own: payment.texts, ownDefault: payment.text, locale: rules.locale, shop: tenant.shop, maxima: maxima)
+        }
+        purposes[MessageTexts.key(tenant.number, purpose.number)] = PurposeTexts(
+            plain: plain, payment: shown, hosts: rules.hosts.map { Array($0.utf8) })
     }
 
     private static func key(_ tenant: UInt32, _ purpose: UInt16) -> UInt64 { UInt64(tenant) << 16 | UInt64(purpose) }
 
+    private func texts(_ tenant: UInt32, _ purpose: UInt16) -> PurposeTexts {
+        guard let texts = purposes[MessageTexts.key(tenant, purpose)] else {
+            preconditionFailure("every configured purpose has its texts")
+        }
+        return texts
+    }
+
+    /// What messages are rendered in, one after the other, so that none allocates its own.
+    struct Scratch {
+        fileprivate var text: [UInt8] = []
+        fileprivate var code: [UInt8] = []
+        fileprivate var field: [UInt8] = []
+
+        /// A code doesn't stay in memory for longer than its message takes.
+        fileprivate mutating func cleanse() {
+            for index in text.indices { text[index] = 0 }
+            for index in code.indices { code[index] = 0 }
+        }
+    }
+
     /// The text of a message about to be pushed.
-    func render(_ draft: Engine.MessageDraft) -> InlineBytes<640> {
+    func render(_ draft: Engine.MessageDraft, _ scratch: inout Scratch) -> InlineBytes<640> {
+        let texts = texts(draft.push.tenant, draft.push.purpose)
         let minutes = max(1, Int((draft.lifeMs + 30_000) / 60_000))
-        let client: ReceivingClient
+        MessageTexts.copy(draft.code, &scratch.code)
+        MessageTexts.copy(draft.locale, &scratch.field)
+        let template = texts.plain.template(for: scratch.field)
+        scratch.text.removeAll(keepingCapacity: true)
+        template.append(code: scratch.code, minutes: minutes, payment: nil, to: &scratch.text)
         if !draft.webHost.isEmpty {
-            client = .web(host: draft.webHost.text)
+            MessageTexts.copy(draft.webHost, &scratch.field)
+            if texts.hosts.contains(scratch.field) {
+                LastLine.append(host: scratch.field, code: scratch.code, to: &scratch.text)
+            }
         } else if !draft.androidHash.isEmpty {
-            client = .android(appHash: draft.androidHash.text)
-        } else {
-            client = .none
+            MessageTexts.copy(draft.androidHash, &scratch.field)
+            LastLine.append(appHash: scratch.field, to: &scratch.text)
         }
-        guard let template = templates[MessageTexts.key(draft.push.tenant, draft.push.purpose)] else {
-            preconditionFailure("every configured purpose has a template")
-        }
-        let shop = shops[draft.push.tenant] ?? ""
-        return InlineBytes(template.render(code: draft.code.text, shop: shop, minutes: minutes, client: client))
+        defer { scratch.cleanse() }
+        return InlineBytes(scratch.text)
+    }
+
+    private static func copy<let n: Int>(_ field: InlineBytes<n>, _ bytes: inout [UInt8]) {
+        bytes.removeAll(keepingCapacity: true)
+        field.withBytes { bytes.append(contentsOf: $0) }
+    }
+
+    /// The message that a request would get, by the same texts, and its language: for `otpctl template preview`.
+    public func preview(
+        tenant: TenantPolicy, purpose: PurposePolicy, locale: String, code: String, payment: Payment?, client: ReceivingClient
+    ) -> (text: String, locale: String) {
+        let texts = texts(tenant.number, purpose.number)
+        let set = payment == nil ? texts.plain : texts.payment ?? texts.plain
+        var client = client
+        if case .web(let host) = client, !texts.hosts.contains(Array(host.utf8)) { client = .none }
+        let template = set.template(for: locale)
+        let text = template.render(
+            code: code, minutes: Int(purpose.lifeMs / 60_000), payment: texts.payment == nil ? nil : payment, locale: locale,
+            client: client)
+        return (text, template.locale)
     }
 }

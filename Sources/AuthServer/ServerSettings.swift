@@ -14,6 +14,8 @@ public struct ServerSettings: Sendable {
     let issuerBytes: InlineBytes<64>
     public var tenants: [TenantPolicy]
     public var texts = MessageTexts()
+    /// What each tenant says about its messages, by its number.
+    public var textRules: [UInt32: TextRules] = [:]
     public var listeners: [ListenerRule]
     public var peers: [PeerRule]
     public var maxConnections = Bounds.maxConnections
@@ -43,7 +45,7 @@ public struct ServerSettings: Sendable {
     /// Name and version, as Hello tells it.
     public let version = "otpd 0.1"
 
-    /// The required ones; texts are the standard ones.
+    /// The required ones; texts are the built-in ones, for a development server's hosts.
     public init(
         dataPath: String, masterKeyPath: String, issuer: String, tenants: [TenantPolicy], listeners: [ListenerRule],
         peers: [PeerRule]
@@ -56,7 +58,8 @@ public struct ServerSettings: Sendable {
         self.listeners = listeners
         self.peers = peers
         for tenant in tenants {
-            for purpose in tenant.purposes { try texts.add(MessageTexts.standard, tenant: tenant, purpose: purpose) }
+            textRules[tenant.number] = .development
+            for purpose in tenant.purposes { try texts.add(tenant: tenant, purpose: purpose, rules: .development) }
         }
     }
 }

@@ -15,6 +15,8 @@ extension Engine {
         public var webHost: InlineBytes<60>
         /// Last line of an Android app; empty = none.
         public var androidHash: InlineBytes<11>
+        /// The request's language; empty = the tenant's.
+        public var locale: InlineBytes<35>
     }
 
     /// What became of a due message.
@@ -71,7 +73,8 @@ extension Engine {
         return .leased(
             MessageDraft(
                 push: push, code: CodeGenerator.code(of: challenge, id: key.challenge, key: keys.code),
-                lifeMs: challenge.expiresAt - now, webHost: challenge.webHost, androidHash: challenge.androidHash))
+                lifeMs: challenge.expiresAt - now, webHost: challenge.webHost, androidHash: challenge.androidHash,
+                locale: challenge.locale))
     }
 
     /// The same for every lease of one message, and no help in guessing a challenge id.

@@ -1,128 +1,135 @@
-/// Who receives the message: decides its last line, and nothing comes after that line.
-public enum ReceivingClient: Sendable, Equatable {
-    /// No last line.
-    case none
-    /// `@host #code`: origin-bound one-time codes (WICG), for autofill in browsers.
-    case web(host: String)
-    /// The app's hash of 11 characters (Android SMS Retriever).
-    case android(appHash: String)
-}
-
 /// Why a template isn't taken.
 public struct TemplateError: Error, Equatable, CustomStringConvertible, Sendable {
     /// What is wrong and what to write instead.
     public let description: String
 }
 
-/// The wording of a message, with places for the code, the shop and the minutes.
+/// The wording of a message in one language, with places for the code, the minutes and, in a payment's, the amount and the payee. The shop's name is put in
+/// when the template is made.
 public struct SMSTemplate: Sendable {
     private enum Part: Sendable {
-        case text(String)
-        case code, shop, minutes
+        case text([UInt8])
+        case code, minutes, amount, payee
     }
 
     private let parts: [Part]
+    /// The language, for the amounts of requests whose locale isn't of it.
+    public let locale: String
+    private let style: AmountStyle
+    /// Shows amount and payee, and can't be rendered without.
+    public let isPayment: Bool
 
-    /// Checks the places: `{code}` once, `{shop}` and `{minutes}` as wanted; and the worst case, over every
-    /// last line: 1 segment of GSM-7 or 2 of UCS-2.
-    ///
-    /// - Parameters:
-    ///   - longestCode: characters of the longest code.
-    ///   - longestShop: the shop's name as it will be rendered.
-    ///   - longestHost: bytes of the longest `@host`; the protocol's field holds 60.
+    /// Checks the places: `{code}` once, `{shop}` and `{minutes}` as wanted; `{amount}` and `{payee}` once each and before the code, or neither; and the worst
+    /// case, over every last line: 1 segment of GSM-7 or 2 of UCS-2.
     public init(
-        _ text: String, longestCode: Int = 10, longestShop: String = "Example Shop Ltd", longestHost: Int = 60
+        _ text: String, locale: String = "en", shop: String, maxima: TextMaxima = TextMaxima()
     ) throws(TemplateError) {
+        try self.init(unmeasured: text, locale: locale, shop: shop)
+        if let excess = worst(maxima).first(where: \.isTooLong) {
+            throw TemplateError(description: excess.complaint(shop: shop, maxima: maxima))
+        }
+    }
+
+    /// The same without the worst case.
+    init(unmeasured text: String, locale: String, shop: String) throws(TemplateError) {
         guard !text.unicodeScalars.contains(where: SMSTemplate.isControl) else {
             throw TemplateError(
                 description: "a text is one line without control characters; the last line is otpd's")
         }
-        parts = try SMSTemplate.parse(text)
-        let code = String(repeating: "8", count: longestCode)
-        let clients: [ReceivingClient] = [
-            .none, .web(host: String(repeating: "h", count: longestHost)), .android(appHash: "FA+9qCX9VSu"),
-        ]
-        for client in clients {
-            let worst = SegmentCount(of: render(code: code, shop: longestShop, minutes: 10, client: client))
-            guard worst.segments <= (worst.encoding == .gsm7 ? 1 : 2) else {
-                throw TemplateError(
-                    description: "it can take \(worst.segments) segments of \(worst.encoding); shorten it, "
-                        + "and keep to GSM 03.38 characters")
-            }
-        }
+        self.locale = locale
+        style = AmountStyle(locale: locale)
+        (parts, isPayment) = try SMSTemplate.parse(text, shop: shop)
     }
 
-    private static func parse(_ text: String) throws(TemplateError) -> [Part] {
+    private static let places = "places are {code}, {shop}, {minutes}, and for payments {amount} and {payee}"
+
+    private static func parse(_ text: String, shop: String) throws(TemplateError) -> ([Part], Bool) {
         var parts: [Part] = []
-        var literal = ""
+        var names: [Substring] = []
+        var literal: [UInt8] = []
         var rest = Substring(text)
         while let character = rest.first {
             guard character == "{" else {
-                literal.append(character)
+                literal.append(contentsOf: character.utf8)
                 rest = rest.dropFirst()
                 continue
             }
             guard let end = rest.firstIndex(of: "}") else {
-                throw TemplateError(description: "a `{` has no `}`; places are {code}, {shop} and {minutes}")
+                throw TemplateError(description: "a `{` has no `}`; \(places)")
+            }
+            let name = rest[rest.index(after: rest.startIndex)..<end]
+            rest = rest[rest.index(after: end)...]
+            names.append(name)
+            guard name != "shop" else {
+                for scalar in shop.unicodeScalars { literal.append(contentsOf: String(isControl(scalar) ? " " : scalar).utf8) }
+                continue
             }
             if !literal.isEmpty { parts.append(.text(literal)) }
-            literal = ""
-            switch rest[rest.index(after: rest.startIndex)..<end] {
+            literal = []
+            switch name {
             case "code": parts.append(.code)
-            case "shop": parts.append(.shop)
             case "minutes": parts.append(.minutes)
-            case let other:
-                throw TemplateError(description: "unknown place {\(other)}; places are {code}, {shop} and {minutes}")
+            case "amount": parts.append(.amount)
+            case "payee": parts.append(.payee)
+            case let other: throw TemplateError(description: "unknown place {\(other)}; \(places)")
             }
-            rest = rest[rest.index(after: end)...]
         }
         if !literal.isEmpty { parts.append(.text(literal)) }
-        let codes = parts.filter { part in
-            if case .code = part { true } else { false }
-        }
-        guard codes.count == 1 else { throw TemplateError(description: "the place {code} must stand exactly once") }
-        return parts
+        return (parts, try isPayment(names))
     }
 
-    /// The message's text. A line break in `shop` becomes a space, and a host or hash of impossible form gets
-    /// no last line: what stands after the text must be ours alone, because browsers and apps act on it.
-    public func render(code: String, shop: String, minutes: Int, client: ReceivingClient) -> String {
-        var text = ""
+    /// Whether the places are a payment's: the shopper must have read what is paid to whom when the code comes.
+    private static func isPayment(_ names: [Substring]) throws(TemplateError) -> Bool {
+        let codes = names.indices.filter { names[$0] == "code" }
+        guard codes.count == 1 else { throw TemplateError(description: "the place {code} must stand exactly once") }
+        let money = names.indices.filter { names[$0] == "amount" || names[$0] == "payee" }
+        if money.isEmpty { return false }
+        guard money.count == 2, names[money[0]] != names[money[1]], money[1] < codes[0] else {
+            throw TemplateError(description: "{amount} and {payee} must stand once each, both before {code}, or not at all")
+        }
+        return true
+    }
+
+    /// Writes the text to the end of `bytes`: all of the message but its last line.
+    ///
+    /// - Parameter locale: the request's; its region decides how the amount is written, if its language is the text's.
+    public func append(code: [UInt8], minutes: Int, payment: Payment?, locale: String? = nil, to bytes: inout [UInt8]) {
+        precondition((payment != nil) == isPayment, "a payment's text goes with a payment, and no other with one")
         for part in parts {
             switch part {
-            case .text(let literal): text += literal
-            case .code: text += code
-            case .shop:
-                text.unicodeScalars += shop.unicodeScalars.map { SMSTemplate.isControl($0) ? " " : $0 }
-            case .minutes: text += String(minutes)
+            case .text(let literal): bytes.append(contentsOf: literal)
+            case .code: bytes.append(contentsOf: code)
+            case .minutes: bytes.append(contentsOf: String(minutes).utf8)
+            case .amount:
+                guard let payment else { continue }
+                style(for: locale).append(payment.amount, to: &bytes)
+            case .payee: if let payment { bytes.append(contentsOf: payment.payee.text.utf8) }
             }
         }
+    }
+
+    private func style(for locale: String?) -> AmountStyle {
+        guard let locale, LocaleTag.haveSameLanguage(locale, self.locale) else { return style }
+        return AmountStyle(locale: locale)
+    }
+
+    /// The whole message as a string: for previews and tests.
+    public func render(
+        code: String, minutes: Int, payment: Payment? = nil, locale: String? = nil, client: ReceivingClient
+    ) -> String {
+        var bytes: [UInt8] = []
+        let digits = Array(code.utf8)
+        append(code: digits, minutes: minutes, payment: payment, locale: locale, to: &bytes)
         switch client {
-        case .web(let host) where SMSTemplate.isHost(host): return text + "\n@\(host) #\(code)"
-        case .android(let hash) where SMSTemplate.isAppHash(hash): return text + "\n\(hash)"
-        case .none, .web, .android: return text
+        case .web(let host): LastLine.append(host: Array(host.utf8), code: digits, to: &bytes)
+        case .android(let hash): LastLine.append(appHash: Array(hash.utf8), to: &bytes)
+        case .none: break
         }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// Control characters and Unicode's own line ends.
-    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    static func isControl(_ scalar: Unicode.Scalar) -> Bool {
         scalar.properties.generalCategory == .control || scalar == "\u{2028}" || scalar == "\u{2029}"
-    }
-
-    /// A host name in ASCII. One that isn't is never repaired: it would be another host.
-    private static func isHost(_ host: String) -> Bool {
-        !host.isEmpty && host.utf8.allSatisfy { isLetterOrDigit($0) || $0 == 0x2D || $0 == 0x2E }
-    }
-
-    /// 11 characters of base64.
-    private static func isAppHash(_ hash: String) -> Bool {
-        hash.utf8.count == 11 && hash.utf8.allSatisfy { isLetterOrDigit($0) || $0 == 0x2B || $0 == 0x2F }
-    }
-
-    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-        default: false
-        }
     }
 }

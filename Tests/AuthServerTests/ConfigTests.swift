@@ -126,6 +126,32 @@ import Wire
             "known are"),
         Mistake(
             "life_seconds = 200", "text = \"hello\"", "otpd.toml:12: tenant[0].purpose[0].text:", "{code}"),
+        Mistake(
+            "life_seconds = 200", "text = \"{amount} {payee} {code}\"", "otpd.toml:12: tenant[0].purpose[0].text:",
+            "only a payment's text"),
+        Mistake(
+            "life_seconds = 200", "payment_text = \"{code}\"", "otpd.toml:12: tenant[0].purpose[0].payment_text:",
+            "psd2-payment"),
+        Mistake(
+            "life_seconds = 200", "profile = \"psd2-payment\"\npayment_text = \"{code}\"",
+            "otpd.toml:13: tenant[0].purpose[0].payment_text:", "shows {amount} and {payee}"),
+        Mistake(
+            "life_seconds = 200", "text = \"{code} \(String(repeating: "a", count: 160))\"",
+            "otpd.toml:12: tenant[0].purpose[0].text:", "locale en: it can take 179 septets with client android, which is 2 segments"),
+        Mistake(
+            "life_seconds = 200", "[tenant.purpose.texts]\nde = 1", "otpd.toml:13: tenant[0].purpose[0].texts.de:", "string"),
+        Mistake(
+            "life_seconds = 200", "[tenant.purpose.texts]\nde = \"{code}\"", "otpd.toml:12: tenant[0].purpose[0].texts:",
+            "no text for the tenant's locale `en`"),
+        Mistake("name = \"shop\"", "name = \"shop\"\nlocale = \"english\"", "otpd.toml:7: tenant[0].locale:", "pt-BR"),
+        Mistake("name = \"shop\"", "name = \"shop\"\npayee_length = 41", "otpd.toml:7: tenant[0].payee_length:", "8 to 40"),
+        Mistake("name = \"shop\"", "name = \"shop\"\namount_digits = 3", "otpd.toml:7: tenant[0].amount_digits:", "4 to 15"),
+        Mistake(
+            "name = \"shop\"", "name = \"shop\"\nhosts = [\"https://x.example\"]", "otpd.toml:7: tenant[0].hosts:", "no scheme"),
+        Mistake("name = \"shop\"", "name = \"shop\"\nhosts = [\"Shop.example\"]", "otpd.toml:7: tenant[0].hosts:", "small letters"),
+        Mistake(
+            "name = \"other\"", "name = \"other\"\nshop = \"\(String(repeating: "x", count: 90))\"",
+            "otpd.toml:13: tenant[1].text:", "the built-in login text in hi"),
         Mistake("number = 2", "number = 1", "otpd.toml:4: tenant:", "same number"),
         Mistake("number = 2", "number = 0", "otpd.toml:14: tenant[1].number:", "from 1 to"),
         Mistake("number = 2\n", "", "otpd.toml:13: tenant[1].number:", "is missing"),

@@ -1,19 +1,29 @@
-import Engine
+@testable import Engine
 import SMSText
 import Testing
+import Wire
 
 @testable import AuthServer
 
-/// The worst case is that of the tenant's own name and the purpose's own codes.
+/// The worst case is that of the tenant's own name, its hosts and the purpose's own codes.
 @Suite struct MessageTextsTests {
+    static let text = "{code} is your {shop} code. It expires in {minutes} minutes. Never share it."
+
+    static func rules(host: Int) -> TextRules {
+        var rules = TextRules()
+        if host > 0 { rules.hosts = [String(repeating: "h", count: host)] }
+        return rules
+    }
+
     private func add(
-        _ shop: String, codeLength: UInt8 = 6, text: String = MessageTexts.standard
+        _ shop: String, codeLength: UInt8 = 6, text: String? = Self.text, host: Int = 60
     ) throws(TemplateError) {
         var texts = MessageTexts()
         var purpose = PurposePolicy.login
         purpose.codeLength = codeLength
         try texts.add(
-            text, tenant: TenantPolicy(number: 1, name: "one", shop: shop), purpose: purpose)
+            MessageTexts.Own(text: text), tenant: TenantPolicy(number: 1, name: "one", shop: shop), purpose: purpose,
+            rules: Self.rules(host: host))
     }
 
     @Test func aNameThatFitsIsTaken() throws {
@@ -21,11 +31,13 @@ import Testing
         // Not in GSM 03.38: two segments of UCS-2 are allowed, which leaves 64 characters beside the longest last line.
         try add("Магазин", text: "{code}: ваш код для {shop}. Никому его не говорите.")
         #expect(throws: TemplateError.self) { try add("Магазин") }
+        try add("Магазин", host: 40)
     }
 
     @Test func aNameThatIsTooLongIsRefusedAtLoad() {
         #expect(throws: TemplateError.self) { try add(String(repeating: "x", count: 60)) }
         #expect(throws: TemplateError.self) { try add(String(repeating: "щ", count: 40)) }
+        #expect(throws: TemplateError.self) { try add(String(repeating: "x", count: 60), text: nil) }
     }
 
     /// Each character of a code counts twice: in the text, and in the last line.
@@ -35,5 +47,35 @@ import Testing
         #expect(longest > 16)
         try add(String(repeating: "x", count: longest - 8), codeLength: 10)
         #expect(throws: TemplateError.self) { try add(String(repeating: "x", count: longest - 7), codeLength: 10) }
+    }
+
+    private func draft(host: String = "", hash: String = "", locale: String = "", purpose: UInt16 = 1) -> Engine.MessageDraft {
+        var push = MessagePush()
+        (push.tenant, push.purpose) = (1, purpose)
+        return Engine.MessageDraft(
+            push: push, code: CodeBytes("483920"), lifeMs: 300_000, webHost: InlineBytes(host), androidHash: InlineBytes(hash),
+            locale: InlineBytes(locale))
+    }
+
+    /// One last line, for whom the request names, and only a host of the tenant's.
+    @Test func theLastLineIsTheClients() throws {
+        var texts = MessageTexts()
+        var rules = TextRules()
+        rules.hosts = ["shop.example", "m.shop.example"]
+        let tenant = TenantPolicy(number: 1, name: "one", shop: "Fleur")
+        for purpose in tenant.purposes { try texts.add(tenant: tenant, purpose: purpose, rules: rules) }
+        var scratch = MessageTexts.Scratch()
+        func text(_ draft: Engine.MessageDraft) -> String { texts.render(draft, &scratch).text }
+        let english = "483920 is your Fleur sign-in code. It expires in 5 minutes. Never share it."
+        #expect(text(draft()) == english)
+        #expect(text(draft(host: "m.shop.example")) == english + "\n@m.shop.example #483920")
+        for host in ["evil.example", "shop.example.evil", "xshop.example", "SHOP.example", "shop.exampl"] {
+            #expect(text(draft(host: host)) == english, "\(host)")
+        }
+        #expect(text(draft(hash: "FA+9qCX9VSu")) == english + "\nFA+9qCX9VSu")
+        #expect(text(draft(host: "shop.example", hash: "FA+9qCX9VSu")) == english + "\n@shop.example #483920")
+        #expect(text(draft(locale: "de-AT")).hasPrefix("483920 ist Ihr Anmeldecode für Fleur."))
+        #expect(text(draft(locale: "pt-BR", purpose: 2)) == "Use 483920 em Fleur. Expira em 5 minutos. Nunca compartilhe.")
+        #expect(text(draft(locale: "\u{0}\u{FF}")) == english)
     }
 }

@@ -6,8 +6,7 @@ import Testing
     static func render(
         _ client: ReceivingClient, shop: String = "Fleur", code: String = "483920"
     ) throws -> String {
-        try SMSTemplate("{code} is your {shop} code.").render(
-            code: code, shop: shop, minutes: 5, client: client)
+        try SMSTemplate("{code} is your {shop} code.", shop: shop).render(code: code, minutes: 5, client: client)
     }
 
     @Test func none() throws {

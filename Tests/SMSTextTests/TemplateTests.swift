@@ -7,7 +7,9 @@ import Testing
 
     static func refusal(_ text: String, code: Int = 10, shop: String = "Shop", host: Int = 60) -> String? {
         do throws(TemplateError) {
-            _ = try SMSTemplate(text, longestCode: code, longestShop: shop, longestHost: host)
+            var maxima = TextMaxima()
+            (maxima.code, maxima.host) = (code, host)
+            _ = try SMSTemplate(text, shop: shop, maxima: maxima)
             return nil
         } catch { return error.description }
     }
@@ -25,27 +27,27 @@ import Testing
         ("Votre code à usage unique : {code}", "Votre code à usage unique : 483920"),
     ])
     func places(_ text: String, _ expected: String) throws {
-        let template = try SMSTemplate(text)
-        #expect(template.render(code: "483920", shop: "Fleur", minutes: 5, client: .none) == expected)
+        let template = try SMSTemplate(text, shop: "Fleur")
+        #expect(template.render(code: "483920", minutes: 5, client: .none) == expected)
     }
 
     /// A value that looks like a place stays what it is.
     @Test func valuesAreNotTemplates() throws {
-        let template = try SMSTemplate("{shop}: {code}")
-        #expect(template.render(code: "1", shop: "{code}", minutes: 5, client: .none) == "{code}: 1")
+        let template = try SMSTemplate("{shop}: {code}", shop: "{code}")
+        #expect(template.render(code: "1", minutes: 5, client: .none) == "{code}: 1")
     }
 
     @Test(arguments: [
         ("your code", "the place {code} must stand exactly once"),
         ("", "the place {code} must stand exactly once"),
         ("{code} {code}", "the place {code} must stand exactly once"),
-        ("{cod}: {code}", "unknown place {cod}; places are {code}, {shop} and {minutes}"),
-        ("{Code}", "unknown place {Code}; places are {code}, {shop} and {minutes}"),
-        ("{ code }", "unknown place { code }; places are {code}, {shop} and {minutes}"),
-        ("{}{code}", "unknown place {}; places are {code}, {shop} and {minutes}"),
-        ("{{code}}", "unknown place {{code}; places are {code}, {shop} and {minutes}"),
-        ("{code} {", "a `{` has no `}`; places are {code}, {shop} and {minutes}"),
-        ("{code", "a `{` has no `}`; places are {code}, {shop} and {minutes}"),
+        ("{cod}: {code}", "unknown place {cod}; places are {code}, {shop}, {minutes}, and for payments {amount} and {payee}"),
+        ("{Code}", "unknown place {Code}; places are {code}, {shop}, {minutes}, and for payments {amount} and {payee}"),
+        ("{ code }", "unknown place { code }; places are {code}, {shop}, {minutes}, and for payments {amount} and {payee}"),
+        ("{}{code}", "unknown place {}; places are {code}, {shop}, {minutes}, and for payments {amount} and {payee}"),
+        ("{{code}}", "unknown place {{code}; places are {code}, {shop}, {minutes}, and for payments {amount} and {payee}"),
+        ("{code} {", "a `{` has no `}`; places are {code}, {shop}, {minutes}, and for payments {amount} and {payee}"),
+        ("{code", "a `{` has no `}`; places are {code}, {shop}, {minutes}, and for payments {amount} and {payee}"),
     ])
     func badPlaces(_ text: String, _ expected: String) {
         #expect(Self.refusal(text) == expected)
@@ -69,11 +71,13 @@ import Testing
     @Test func worstCaseOfGSM7() {
         let literal = String(repeating: "a", count: 76)
         #expect(Self.refusal("{code}" + literal) == nil)
-        let refused = "it can take 2 segments of gsm7; shorten it, and keep to GSM 03.38 characters"
+        let refused =
+            "it can take 161 septets with client web, which is 2 segments; 160 are allowed. It counts: shop name 4, code 10, host 60."
+            + " Shorten the text, the shop's name or the hosts."
         #expect(Self.refusal("{code}a" + literal) == refused)
         #expect(Self.refusal("{code}a" + literal, host: 59) == nil)
         #expect(Self.refusal("{code}aa" + literal, code: 9) == nil, "a digit less counts twice")
-        #expect(Self.refusal("{code}aaa" + literal, code: 9) == refused)
+        #expect(Self.refusal("{code}aaa" + literal, code: 9)?.contains("161 septets") == true)
     }
 
     /// The app's hash is the longer last line when hosts are short.
@@ -97,13 +101,48 @@ import Testing
     /// 134 units in two parts of 67; a shop's name alone can force UCS-2.
     @Test func worstCaseOfUCS2() {
         let literal = String(repeating: "я", count: 134 - 74 - 10)
-        let refused = "it can take 3 segments of ucs2; shorten it, and keep to GSM 03.38 characters"
+        let refused = "135 UCS-2 units with client web, which is 3 segments; 134 are allowed"
         #expect(Self.refusal("{code}" + literal) == nil)
-        #expect(Self.refusal("{code}я" + literal) == refused)
+        #expect(Self.refusal("{code}я" + literal)?.contains(refused) == true)
         let latin = String(repeating: "a", count: 50)
         #expect(Self.refusal("{code}{shop}" + latin.dropLast(5), shop: "Fleur") == nil)
         #expect(Self.refusal("{code}{shop}" + latin.dropLast(5), shop: "Флёр!") == nil)
         #expect(Self.refusal("{code}{shop}" + latin.dropLast(4), shop: "Fleur") == nil)
-        #expect(Self.refusal("{code}{shop}" + latin.dropLast(4), shop: "Флёр!") == refused)
+        #expect(Self.refusal("{code}{shop}" + latin.dropLast(4), shop: "Флёр!")?.contains(refused) == true)
+    }
+
+    /// What is paid to whom stands before the code, whole, or not at all.
+    @Test(arguments: [
+        "{amount}: {code}", "{payee}: {code}", "{code} {amount} {payee}", "{amount} {code} {payee}", "{amount} {amount} {code}",
+        "{amount} {payee} {payee} {code}",
+    ])
+    func halfAPayment(_ text: String) {
+        #expect(Self.refusal(text) == "{amount} and {payee} must stand once each, both before {code}, or not at all")
+    }
+
+    @Test func paymentsShowAmountAndPayee() throws {
+        let template = try SMSTemplate("{amount} to {payee}: {code}", shop: "Fleur", maxima: TextMaxima())
+        let euro = try #require(Currency("EUR"))
+        let payment = Payment(
+            amount: Amount(minorUnits: 123_456, currency: euro), payee: try Payee(cleaning: "Café Rose", maximum: 24, language: "en"))
+        let text = template.render(code: "12345678", minutes: 5, payment: payment, client: .web(host: "shop.example"))
+        #expect(text == "EUR 1,234.56 to Café Rose: 12345678\n@shop.example #12345678")
+        #expect(
+            template.render(code: "1", minutes: 5, payment: payment, locale: "en_IN", client: .none) == "EUR 1,234.56 to Café Rose: 1")
+        #expect(
+            template.render(code: "1", minutes: 5, payment: payment, locale: "en-ZA", client: .none) == "EUR 1 234,56 to Café Rose: 1",
+            "the region's way, where the language is the text's")
+        #expect(
+            template.render(code: "1", minutes: 5, payment: payment, locale: "de-DE", client: .none) == "EUR 1,234.56 to Café Rose: 1")
+    }
+
+    /// A payee costs what it may cost: 24 septets, or UCS-2 for the whole text.
+    @Test func worstCaseOfPayments() {
+        // EUR 9,999,999.99 has 16, but JPY 999,999,999 has 15 and KWD 999,999.999 has 15.
+        let words = String(repeating: "a", count: 134 - 16 - 24 - 2 * 10 - 64)
+        #expect(Self.refusal("{amount}{payee}{code}" + words) == nil)
+        let refused = Self.refusal("{amount}{payee}{code}a" + words) ?? ""
+        #expect(refused.contains("135 UCS-2 units with client web and a payee outside GSM 03.38"), "\(refused)")
+        #expect(refused.contains("payee 24, amount 16, host 60"), "\(refused)")
     }
 }

@@ -16,6 +16,7 @@ enum TextsFuzz: FuzzTarget {
         try alphabet(text, input.rest)
         try segments(text)
         try template(text, shop, host)
+        try payee(text)
     }
 
     private static func alphabet(_ text: String, _ octets: UnsafeRawBufferPointer) throws(FuzzFailure) {
@@ -58,11 +59,11 @@ enum TextsFuzz: FuzzTarget {
     }
 
     private static func template(_ text: String, _ shop: String, _ host: String) throws(FuzzFailure) {
-        guard let template = try? SMSTemplate(text, longestCode: 8, longestShop: shop) else { return }
+        guard let template = try? SMSTemplate(text, shop: shop, maxima: maxima(code: 8)), !template.isPayment else { return }
         for (client, line) in [
             (ReceivingClient.none, nil), (.web(host: host), "@\(host) #12345678"), (.android(appHash: host), host),
         ] {
-            let message = template.render(code: "12345678", shop: shop, minutes: 10, client: client)
+            let message = template.render(code: "12345678", minutes: 10, client: client)
             let lines = message.unicodeScalars.split(omittingEmptySubsequences: false) { isLineEnd($0) }
             try expect(lines.count <= 2, "a template gave \(lines.count) lines")
             if lines.count == 2 {
@@ -75,6 +76,25 @@ enum TextsFuzz: FuzzTarget {
                 bill.segments <= (bill.encoding == .gsm7 ? 1 : 2), "a template that was taken costs \(bill.segments) segments")
             try expect(message.contains("12345678"), "a message without its code")
         }
+    }
+
+    /// Whatever a payee is called, what is shown of it is short, of one line, and brings no link and no code.
+    private static func payee(_ name: String) throws(FuzzFailure) {
+        guard let payee = try? Payee(cleaning: name, maximum: 24, language: "en") else { return }
+        let text = payee.text
+        try expect(!text.isEmpty && text.utf16.count <= 24, "a payee of \(text.utf16.count) units")
+        try expect(!text.unicodeScalars.contains { $0.properties.generalCategory == .control || $0.properties.isDefaultIgnorableCodePoint },
+            "a payee with what can't be seen")
+        try expect(!text.utf8.contains { "@#:\\<>_".utf8.contains($0) }, "a payee with a sign of links")
+        let digits = text.utf8.filter { (0x30...0x39).contains($0) }.count
+        try expect(digits <= 4 || text.unicodeScalars.contains { $0.properties.isAlphabetic }, "a payee that is a number")
+        try expect(GSM0338.septets(of: text).map { $0 == text.unicodeScalars.count } ?? true, "a payee's character takes two septets")
+    }
+
+    private static func maxima(code: Int) -> TextMaxima {
+        var maxima = TextMaxima()
+        maxima.code = code
+        return maxima
     }
 
     private static func isLineEnd(_ scalar: Unicode.Scalar) -> Bool {
