@@ -66,7 +66,7 @@ let package = Package(
 
         // Thin executables.
         .executableTarget(name: "otpd", dependencies: ["AuthServer", "LibCrypto", "Store", "CLinuxShim", log, arguments], swiftSettings: settings),
-        .executableTarget(name: "otpctl", dependencies: ["AuthClient", "Wire", arguments], swiftSettings: settings),
+        .executableTarget(name: "otpctl", dependencies: ["AuthClient", "AuthServer", "Engine", "SMSText", "Wire", arguments], swiftSettings: settings),
         .executableTarget(name: "otp-courier", dependencies: ["Courier", "SMPP", "CLinuxShim", arguments], swiftSettings: settings),
         .target(name: "CBenchPoll", path: "clients/bench/poll"),
         .executableTarget(

@@ -16,7 +16,7 @@ struct OTPCtl: AsyncParsableCommand {
         subcommands: [
             PingCommand.self, RequestCommand.self, ResendCommand.self, VerifyCommand.self, CancelCommand.self,
             StatusCommand.self, QuotaCommand.self, GrantCommand.self, EventsCommand.self, StatsCommand.self,
-            DrainCommand.self,
+            DrainCommand.self, TemplateCommand.self,
         ])
 
     /// As the library's own, but for wrong usage: exit code 2, where the library's is 64.
@@ -105,14 +105,19 @@ struct Common: ParsableArguments {
 
     /// Aligned lines, or one JSON object.
     func show(_ fields: [(String, Field)]) {
-        if json {
-            let body = fields.map { "\(Field.text($0.0).json):\($0.1.json)" }.joined(separator: ",")
-            print("{\(body)}")
-        } else {
-            let width = fields.map(\.0.count).max() ?? 0
-            for (name, value) in fields {
-                print(name + ":" + String(repeating: " ", count: width - name.count + 1) + value.plain)
-            }
+        if json { Common.print(json: fields) } else { Common.print(lines: fields) }
+    }
+
+    static func print(json fields: [(String, Field)]) {
+        let body = fields.map { "\(Field.text($0.0).json):\($0.1.json)" }.joined(separator: ",")
+        Swift.print("{\(body)}")
+        fflush(nil)
+    }
+
+    static func print(lines fields: [(String, Field)]) {
+        let width = fields.map(\.0.count).max() ?? 0
+        for (name, value) in fields {
+            Swift.print(name + ":" + String(repeating: " ", count: width - name.count + 1) + value.plain)
         }
         fflush(nil)
     }
