@@ -121,12 +121,13 @@ public struct MessageTexts: Sendable {
             LastLine.append(appHash: scratch.field, to: &scratch.text)
         }
         defer { scratch.cleanse() }
-        return InlineBytes(scratch.text)
+        return scratch.text.withUnsafeBytes { InlineBytes($0) }
     }
 
     private static func copy<let n: Int>(_ field: InlineBytes<n>, _ bytes: inout [UInt8]) {
         bytes.removeAll(keepingCapacity: true)
-        field.withBytes { bytes.append(contentsOf: $0) }
+        bytes.reserveCapacity(field.count)
+        for index in 0..<field.count { bytes.append(field[index]) }
     }
 
     /// The message that a request would get, by the same texts, and its language: for `otpctl template preview`.
