@@ -13,7 +13,7 @@ public final class Server {
     private let settings: ServerSettings
     private let log: Logger
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    private var served: (batch: Batch, store: Store)?
+    private(set) var served: (batch: Batch, store: Store)?
     private var listeners: [Listener] = []
 
     /// Nothing happens before `run`.
