@@ -107,8 +107,10 @@ let package = Package(
         .testTarget(
             name: "StoreTests", dependencies: ["Store", "LibCrypto", "CLinuxShim", "CLMDB", "CFaultDisk"], swiftSettings: settings),
         .testTarget(
-            name: "AuthServerTests", dependencies: ["AuthServer", "Wire", "Engine", "Store", "LibCrypto"] + nio,
-            swiftSettings: settings),
+            name: "AuthServerTests",
+            dependencies: [
+                "AuthServer", "Wire", "Engine", "Store", "LibCrypto", .product(name: "NIOEmbedded", package: "swift-nio"),
+            ] + nio, swiftSettings: settings),
         .testTarget(name: "SMPPTests", dependencies: ["SMPP", "SMSText"], swiftSettings: settings),
         .testTarget(name: "CourierTests", dependencies: ["Courier", "SMPP", "Wire"], swiftSettings: settings),
         // All tests are one executable: it is in there for each of them.

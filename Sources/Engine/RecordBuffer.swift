@@ -31,11 +31,11 @@ public struct RecordBuffer: Sendable {
         isDamaged = false
     }
 
-    /// Lends the whole storage to a store that fills it; `body` returns the record's length, or a negative number for none.
+    /// Lends the place to a store that fills it; `body` returns the record's length, or a negative number for none.
     @inlinable public mutating func fill(_ body: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {
         clear()
         var span = bytes.mutableSpan
-        let length = span.withUnsafeMutableBytes { body($0) }
+        let length = span.withUnsafeMutableBytes { body(UnsafeMutableRawBufferPointer(rebasing: $0[0..<RecordBuffer.capacity])) }
         count = max(0, length)
         return length >= 0
     }

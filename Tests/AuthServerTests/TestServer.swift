@@ -28,7 +28,17 @@ final class TestServer {
         onDrain: @escaping @Sendable () -> Void = {}
     ) throws {
         folder = try path.map { TemporaryFolder(borrowing: $0) } ?? TemporaryFolder()
-        let (data, key) = (folder.path + "/data", folder.path + "/master.key")
+        var settings = try TestServer.settings(in: folder.path)
+        adjust(&settings)
+        self.settings = settings
+        server = TestServer.server(settings)
+        try server.start(onDrain: onDrain)
+        isRunning = true
+    }
+
+    /// Those of a server in a folder, which gets its key and its data on first use.
+    static func settings(in path: String) throws -> ServerSettings {
+        let (data, key) = (path + "/data", path + "/master.key")
         if access(key, F_OK) != 0 {
             _ = try MasterKey.create(at: key)
             try Store.create(at: data, master: try MasterKey.load(key))
@@ -40,9 +50,9 @@ final class TestServer {
                 TenantPolicy(number: 2, name: "two", shop: "Two"),
             ],
             listeners: [
-                ListenerRule(path: folder.path + "/1.sock", mode: 0o600, tenants: [1]),
-                ListenerRule(path: folder.path + "/2.sock", mode: 0o600, tenants: [2]),
-                ListenerRule(path: folder.path + "/v.sock", mode: 0o640, tenants: [1], roles: Roles(.verify)),
+                ListenerRule(path: path + "/1.sock", mode: 0o600, tenants: [1]),
+                ListenerRule(path: path + "/2.sock", mode: 0o600, tenants: [2]),
+                ListenerRule(path: path + "/v.sock", mode: 0o640, tenants: [1], roles: Roles(.verify)),
             ],
             peers: [
                 PeerRule(uid: geteuid(), tenant: 1, roles: .all),
@@ -52,11 +62,7 @@ final class TestServer {
         settings.segmentBytes = 2 << 20
         settings.overlayBytes = 4 << 20
         settings.overlayRecords = 8_192
-        adjust(&settings)
-        self.settings = settings
-        server = TestServer.server(settings)
-        try server.start(onDrain: onDrain)
-        isRunning = true
+        return settings
     }
 
     deinit {

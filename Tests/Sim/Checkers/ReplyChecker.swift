@@ -87,10 +87,7 @@ struct ReplyChecker {
             case .overloaded, .draining, .unknown: return
             case .limited where refusal.limit == .requestRate: return
             // It may have been decided before the one that passed, and come later: limits aren't remembered.
-            case .limited where attempt.sent <= call.settledAt: return
-            case .blocked where attempt.sent <= call.settledAt: return
-            case .factorDisabled where attempt.sent <= call.settledAt: return
-            case .undeliverable where attempt.sent <= call.settledAt: return
+            case .limited, .blocked, .factorDisabled, .undeliverable: if attempt.sent <= call.settledAt { return }
             case .requestTooOld where call.requestID.timeMs + 660_000 < now: return
             case .challengeNotOpen where isGone(call, now): return
             case .grantInvalid where isGone(call, now): return
