@@ -52,6 +52,11 @@ extension Engine {
             fail(&message, key.challenge, key.send, context, &state)
             return .gone
         }
+        // A reload or restart may have taken the tenant or the purpose out of the configuration: nobody knows the message's words any more.
+        guard let tenant = tenant(challenge.tenant), purpose(challenge.purpose, of: tenant) != nil else {
+            fail(&message, key.challenge, key.send, context, &state)
+            return .gone
+        }
         message.state = .leased
         message.attempts += 1
         message.token = token

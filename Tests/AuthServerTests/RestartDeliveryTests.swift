@@ -31,4 +31,28 @@ import Wire
         #expect(second.text == first.text && second.idempotencyKey == first.idempotencyKey)
         #expect(second.engineTimeMs >= first.leaseUntilMs, "one courier at a time, over a restart too")
     }
+
+    /// The purpose of a waiting message is out of the new configuration, whose texts know nothing of it: the message fails and the server goes on.
+    @Test func aPurposeThatIsGone() throws {
+        let server = try TestServer()
+        let asker = try server.peer()
+        let challenge = try asker.exchange(asker.requestCode()).decode(ChallengeReply.self).challenge
+        try server.restart { settings in
+            settings.tenants[0].purposes = [.payment]
+            settings.texts = MessageTexts()
+            for tenant in settings.tenants {
+                for purpose in tenant.purposes { try settings.texts.add(tenant: tenant, purpose: purpose, rules: .development) }
+            }
+        }
+        let courier = try server.peer()
+        var lease = LeaseMessages()
+        lease.credit = 1
+        _ = try courier.exchange(lease)
+        let next = try server.peer()
+        var paid = next.requestCode(account: "bob", phone: "+33612345679")
+        paid.purpose = 2
+        let other = try next.exchange(paid).decode(ChallengeReply.self).challenge
+        #expect(try courier.nextMessage().challenge == other)
+        #expect(try next.status(challenge).decode(StatusRequest.Reply.self).delivery == StatusRequest.Delivery.failed.rawValue)
+    }
 }

@@ -12,7 +12,7 @@ import Wire
 final class TestServer {
     let folder: TemporaryFolder
     private(set) var server: Server
-    private let settings: ServerSettings
+    private var settings: ServerSettings
     private var isRunning = false
 
     /// Tenant 1, all roles.
@@ -79,9 +79,10 @@ final class TestServer {
         try server.stop()
     }
 
-    /// Stops it, and starts another on the same data.
-    func restart() throws {
+    /// Stops it, and starts another on the same data, with what `adjust` changes of its settings.
+    func restart(_ adjust: (inout ServerSettings) throws -> Void = { _ in }) throws {
         try stop()
+        try adjust(&settings)
         server = TestServer.server(settings)
         try server.start(onDrain: {})
         isRunning = true

@@ -67,6 +67,20 @@ import Wire
         #expect(world.lease(id).text == expected)
     }
 
+    /// A restart with another configuration: nobody knows the message's words any more.
+    @Test(arguments: [[], [World.tenant { $0.purposes = [.payment] }], [World.tenant(2)]])
+    func aMessageOfATenantOrPurposeThatIsGoneFails(_ tenants: [TenantPolicy]) throws {
+        let before = World()
+        let id = try before.open()
+        let world = World(seed: 2, tenants: tenants)
+        (world.state, world.now) = (before.state, before.now)
+        #expect(world.lease(id).text == "gone")
+        #expect(world.kinds == [.deliveryFailed])
+        #expect(delivery(world, id) == .failed)
+        #expect(world.lease(id).text == "gone")
+        #expect(world.changes.isEmpty, "once and for all")
+    }
+
     @Test(arguments: [false, true]) func aReplacedMessageIsDead(_ wasLeased: Bool) throws {
         let world = World()
         let id = try world.open()
