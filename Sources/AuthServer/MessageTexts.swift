@@ -84,16 +84,25 @@ public struct MessageTexts: Sendable {
 
     private func texts(_ tenant: UInt32, _ purpose: UInt16) -> PurposeTexts {
         guard let texts = purposes[MessageTexts.key(tenant, purpose)] else {
-            preconditionFailure("every configured purpose has its texts")
+            preconditionFailure("the engine leases messages of configured purposes alone, and each has its texts")
         }
         return texts
     }
 
-    /// What messages are rendered in, one after the other, so that none allocates its own.
+    /// What messages are rendered in, one after the other. Never grown: memory that an array grew out of would go back to the heap with a
+    /// code in it.
     struct Scratch {
-        fileprivate var text: [UInt8] = []
-        fileprivate var code: [UInt8] = []
+        /// Bytes of the longest push.
+        static let textBytes = 640
+        fileprivate(set) var text: [UInt8] = []
+        fileprivate(set) var code: [UInt8] = []
         fileprivate var field: [UInt8] = []
+
+        init() {
+            text.reserveCapacity(Scratch.textBytes)
+            code.reserveCapacity(MemoryLayout<CodeBytes>.size)
+            field.reserveCapacity(128)
+        }
 
         /// A code doesn't stay in memory for longer than its message takes.
         fileprivate mutating func cleanse() {
@@ -102,15 +111,17 @@ public struct MessageTexts: Sendable {
         }
     }
 
+    /// Minutes to tell a shopper: rounded, never none.
+    private static func minutes(_ lifeMs: UInt64) -> Int { max(1, Int((lifeMs + 30_000) / 60_000)) }
+
     /// The text of a message about to be pushed.
     func render(_ draft: Engine.MessageDraft, _ scratch: inout Scratch) -> InlineBytes<640> {
         let texts = texts(draft.push.tenant, draft.push.purpose)
-        let minutes = max(1, Int((draft.lifeMs + 30_000) / 60_000))
         MessageTexts.copy(draft.code, &scratch.code)
         MessageTexts.copy(draft.locale, &scratch.field)
         let template = texts.plain.template(for: scratch.field)
         scratch.text.removeAll(keepingCapacity: true)
-        template.append(code: scratch.code, minutes: minutes, payment: nil, to: &scratch.text)
+        template.append(code: scratch.code, minutes: MessageTexts.minutes(draft.lifeMs), payment: nil, to: &scratch.text)
         if !draft.webHost.isEmpty {
             MessageTexts.copy(draft.webHost, &scratch.field)
             if texts.hosts.contains(scratch.field) {
@@ -126,7 +137,6 @@ public struct MessageTexts: Sendable {
 
     private static func copy<let n: Int>(_ field: InlineBytes<n>, _ bytes: inout [UInt8]) {
         bytes.removeAll(keepingCapacity: true)
-        bytes.reserveCapacity(field.count)
         for index in 0..<field.count { bytes.append(field[index]) }
     }
 
@@ -140,7 +150,7 @@ public struct MessageTexts: Sendable {
         if case .web(let host) = client, !texts.hosts.contains(Array(host.utf8)) { client = .none }
         let template = set.template(for: locale)
         let text = template.render(
-            code: code, minutes: Int(purpose.lifeMs / 60_000), payment: texts.payment == nil ? nil : payment, locale: locale,
+            code: code, minutes: MessageTexts.minutes(purpose.lifeMs), payment: texts.payment == nil ? nil : payment, locale: locale,
             client: client)
         return (text, template.locale)
     }

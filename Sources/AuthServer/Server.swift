@@ -77,6 +77,7 @@ public final class Server {
             try stop()
             throw error
         }
+        for remark in settings.remarks { log.notice("\(remark)") }
         let millis = (linux_monotonic_nanos() - started) / 1_000_000
         log.info(
             "ready",

@@ -13,9 +13,9 @@ public struct ServerSettings: Sendable {
     /// The issuer as Hello and grants carry it.
     let issuerBytes: InlineBytes<64>
     public var tenants: [TenantPolicy]
-    public var texts = MessageTexts()
+    public var texts: MessageTexts
     /// What each tenant says about its messages, by its number.
-    public var textRules: [UInt32: TextRules] = [:]
+    public var textRules: [UInt32: TextRules]
     public var listeners: [ListenerRule]
     public var peers: [PeerRule]
     public var maxConnections = Bounds.maxConnections
@@ -45,21 +45,46 @@ public struct ServerSettings: Sendable {
     /// Name and version, as Hello tells it.
     public let version = "otpd 0.1"
 
-    /// The required ones; texts are the built-in ones, for a development server's hosts.
+    /// The required ones.
+    /// - Parameters:
+    ///   - texts: of every purpose of every tenant.
+    ///   - textRules: of every tenant, by its number.
     public init(
-        dataPath: String, masterKeyPath: String, issuer: String, tenants: [TenantPolicy], listeners: [ListenerRule],
-        peers: [PeerRule]
-    ) throws {
+        dataPath: String, masterKeyPath: String, issuer: String, tenants: [TenantPolicy], texts: MessageTexts,
+        textRules: [UInt32: TextRules], listeners: [ListenerRule], peers: [PeerRule]
+    ) {
         self.dataPath = dataPath
         self.masterKeyPath = masterKeyPath
         self.issuer = issuer
         issuerBytes = InlineBytes(issuer.utf8.prefix(64))
         self.tenants = tenants
+        self.texts = texts
+        self.textRules = textRules
         self.listeners = listeners
         self.peers = peers
+    }
+
+    /// The same with the built-in texts, for a development server's hosts.
+    public init(
+        dataPath: String, masterKeyPath: String, issuer: String, tenants: [TenantPolicy], listeners: [ListenerRule],
+        peers: [PeerRule]
+    ) throws {
+        var texts = MessageTexts()
+        var rules: [UInt32: TextRules] = [:]
         for tenant in tenants {
-            textRules[tenant.number] = .development
+            rules[tenant.number] = .development
             for purpose in tenant.purposes { try texts.add(tenant: tenant, purpose: purpose, rules: .development) }
+        }
+        self.init(
+            dataPath: dataPath, masterKeyPath: masterKeyPath, issuer: issuer, tenants: tenants, texts: texts, textRules: rules,
+            listeners: listeners, peers: peers)
+    }
+
+    /// What a start tells the operator: nothing is wrong, but it may not be what was meant.
+    public var remarks: [String] {
+        tenants.filter { textRules[$0.number]?.hosts.isEmpty ?? true }.map { tenant in
+            "tenant \(tenant.number) (\(tenant.name)) has no `hosts`: no message gets the last line `@host #code`, by which browsers "
+                + "fill the code in. Add `hosts = [\"shop.example\"]` if its shoppers use browsers."
         }
     }
 }

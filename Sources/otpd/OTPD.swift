@@ -134,6 +134,7 @@ struct CheckConfig: ParsableCommand {
         do {
             let settings = try Config.load(file)
             print("\(file): ok: \(settings.tenants.count) tenant(s), \(settings.listeners.count) listener(s), \(settings.peers.count) peer(s)")
+            for remark in settings.remarks { print("\(file): note: \(remark)") }
         } catch { throw fail(error) }
     }
 }

@@ -78,4 +78,40 @@ import Wire
         #expect(text(draft(locale: "pt-BR", purpose: 2)) == "Use 483920 em Fleur. Expira em 5 minutos. Nunca compartilhe.")
         #expect(text(draft(locale: "\u{0}\u{FF}")) == english)
     }
+
+    /// The longest messages there can be, of longer codes than the purpose has now: the memory they are written in never moves, and is empty after.
+    @Test func theScratchNeverGrowsAndForgets() throws {
+        var texts = MessageTexts()
+        let host = String(repeating: "h", count: 60)
+        let rules = Self.rules(host: 60)
+        let own = MessageTexts.Own(text: "{code}" + String(repeating: "中", count: 54) + "{minutes}")
+        try texts.add(own, tenant: TenantPolicy(number: 1, name: "one", shop: "x"), purpose: .login, rules: rules)
+        var scratch = MessageTexts.Scratch()
+        let places = (address(scratch.text), address(scratch.code))
+        for code in ["483920", "4839201756", "4839201756123456"] {
+            var message = draft(host: host, locale: String(repeating: "a", count: 35))
+            message.code = CodeBytes(code)
+            #expect(texts.render(message, &scratch).text.hasSuffix("5\n@\(host) #\(code)"))
+            #expect(!scratch.text.isEmpty && scratch.text.allSatisfy { $0 == 0 } && scratch.code.allSatisfy { $0 == 0 })
+        }
+        #expect(places == (address(scratch.text), address(scratch.code)))
+    }
+
+    private func address(_ bytes: [UInt8]) -> UInt { bytes.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) } }
+
+    /// What the preview says is what is sent, to the minute.
+    @Test(arguments: [(120_000, "2"), (149_000, "2"), (150_000, "3"), (209_000, "3"), (600_000, "10")] as [(UInt64, String)])
+    func minutes(_ lifeMs: UInt64, _ expected: String) throws {
+        var texts = MessageTexts()
+        let tenant = TenantPolicy(number: 1, name: "one", shop: "x")
+        var purpose = PurposePolicy.login
+        purpose.lifeMs = lifeMs
+        try texts.add(MessageTexts.Own(text: "{minutes}: {code}"), tenant: tenant, purpose: purpose, rules: TextRules())
+        var scratch = MessageTexts.Scratch()
+        var message = draft()
+        message.lifeMs = lifeMs
+        #expect(texts.render(message, &scratch).text == expected + ": 483920")
+        let preview = texts.preview(tenant: tenant, purpose: purpose, locale: "", code: "483920", payment: nil, client: .none)
+        #expect(preview.text == expected + ": 483920")
+    }
 }
