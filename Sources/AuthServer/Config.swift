@@ -63,17 +63,14 @@ public enum Config {
         guard !peers.isEmpty else { throw root.missing("peer", "add a `[[peer]]` for the web tier's user") }
         try unambiguous(listeners, peers, peerReaders)
         try root.finish()
-        do {
-            var settings = try ServerSettings(
-                dataPath: data, masterKeyPath: key, issuer: issuer, tenants: tenants, listeners: listeners, peers: peers)
-            settings.texts = texts
-            settings.textRules = textRules
-            settings.commit = CommitMode(rawValue: commit) ?? .auto
-            if let connections { settings.maxConnections = connections }
-            settings.maxConnectionsPerUID = perUID
-            if let segment { settings.segmentBytes = segment << 10 }
-            return settings
-        } catch { throw root.fail("tenant", "\(error)") }
+        var settings = ServerSettings(
+            dataPath: data, masterKeyPath: key, issuer: issuer, tenants: tenants, texts: texts, textRules: textRules,
+            listeners: listeners, peers: peers)
+        settings.commit = CommitMode(rawValue: commit) ?? .auto
+        if let connections { settings.maxConnections = connections }
+        settings.maxConnectionsPerUID = perUID
+        if let segment { settings.segmentBytes = segment << 10 }
+        return settings
     }
 
     /// A uid at a listener is one tenant, by one `[[peer]]`: else who asks would be a matter of order.
@@ -129,12 +126,25 @@ public enum Config {
             do {
                 try texts.add(own.plain, payment: own.payment, tenant: tenant, purpose: purpose, rules: rules)
             } catch {
-                let key = !own.plain.texts.isEmpty ? "texts" : own.plain.isEmpty && !own.payment.isEmpty ? "payment_text" : "text"
-                throw (index < readers.count ? readers[index] : r).fail(key, "purpose `\(purpose.name)`, \(error)")
+                throw misworded(error, purpose, tenant: r, purpose: index < readers.count ? readers[index] : r)
             }
         }
         try r.finish()
         return (tenant, rules)
+    }
+
+    /// The error with the key to change.
+    private static func misworded(
+        _ error: TemplateError, _ purpose: PurposePolicy, tenant: ConfigReader, purpose reader: ConfigReader
+    ) -> ConfigError {
+        let prefix = error.kind == .payment ? "payment_" : ""
+        let text = "purpose `\(purpose.name)`, \(error)"
+        switch error.origin {
+        case .standard: return reader.fail(prefix + "text", text)
+        case .language(let tag): return reader.fail(tag, in: prefix + "texts", text)
+        case .builtIn: return tenant.fail("shop", text)
+        case .unknown: return reader.fail(prefix + "texts", text)
+        }
     }
 
     private static func textRules(_ r: ConfigReader) throws(ConfigError) -> TextRules {

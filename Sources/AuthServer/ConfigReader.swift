@@ -25,6 +25,12 @@ final class ConfigReader {
         return ConfigError(description: "\(file.name):\(file.line(of: key, in: path)): \(name): \(text)")
     }
 
+    /// Of a key in the table `inner` of this one.
+    func fail(_ key: String, in inner: String, _ text: String) -> ConfigError {
+        let place = path.isEmpty ? inner : "\(path).\(inner)"
+        return ConfigError(description: "\(file.name):\(file.line(of: key, in: place)): \(place).\(key): \(text)")
+    }
+
     private func value(_ key: String) -> (any TOMLValueConvertible)? {
         asked.insert(key)
         guard table.contains(key: key) else { return nil }

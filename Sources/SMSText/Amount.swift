@@ -7,7 +7,8 @@ public struct Currency: Sendable, Equatable {
 
     /// By code, in capitals; `nil` when ISO 4217 lists none with minor units.
     public init?(_ code: String) {
-        guard let digits = Currency.known[code] else { return nil }
+        // Strings are equal when they look equal: a Kelvin sign is a K, and takes three bytes more.
+        guard code.utf8.count == 3, let digits = Currency.known[code] else { return nil }
         self.code = code
         self.digits = digits
     }

@@ -6,23 +6,33 @@ extension SMSTemplate {
         /// Septets or units of the widest amount.
         let amount: Int
         let isPayeeForeign: Bool
-        let isPayment: Bool
 
-        private var allowed: Int { count.encoding == .gsm7 ? 160 : 134 }
         var isTooLong: Bool { count.segments > (count.encoding == .gsm7 ? 1 : 2) }
+    }
 
-        /// What is too long, by how much, and what it is made of.
-        func complaint(shop: String, maxima: TextMaxima) -> String {
-            let isGSM = count.encoding == .gsm7
-            var pieces = ["shop name \(shop.utf16.count)", "code \(maxima.code)"]
-            if isPayment { pieces += ["payee \(maxima.payee)", "amount \(amount)"] }
-            if client == "web" { pieces.append("host \(maxima.host)") }
-            return "it can take \(count.units) \(isGSM ? "septets" : "UCS-2 units") with client \(client)"
-                + (isPayeeForeign ? " and a payee outside GSM 03.38" : "")
-                + ", which is \(count.segments) segments; \(allowed) are allowed. It counts: " + pieces.joined(separator: ", ")
-                + ". Shorten the text, the shop's name\(isPayment ? ", payee_length, amount_digits" : "") or the hosts"
-                + (isGSM ? "." : ", or keep to GSM 03.38 characters.")
+    /// What is too long, by how much, what it is made of, and what of that can be shortened.
+    func complaint(_ worst: WorstCase, shop: String, maxima: TextMaxima) -> String {
+        let isGSM = worst.count.encoding == .gsm7
+        var pieces = ["code \(maxima.code)"]
+        var remedies = ["the text"]
+        if showsShop {
+            pieces.insert("shop name \(shop.utf16.count)", at: 0)
+            remedies.append("the shop's name")
         }
+        if isPayment {
+            pieces += ["payee \(maxima.payee)", "amount \(worst.amount)"]
+            remedies += ["payee_length", "amount_digits"]
+        }
+        if worst.client == "web" {
+            pieces.append("host \(maxima.host)")
+            remedies.append("the hosts")
+        }
+        let last = remedies.removeLast()
+        return "it can take \(worst.count.units) \(isGSM ? "septets" : "UCS-2 units") with client \(worst.client)"
+            + (worst.isPayeeForeign ? " and a payee outside GSM 03.38" : "")
+            + ", which is \(worst.count.segments) segments; \(isGSM ? 160 : 134) are allowed. It counts: " + pieces.joined(separator: ", ")
+            + ". Shorten " + (remedies.isEmpty ? last : remedies.joined(separator: ", ") + " or " + last)
+            + (isGSM || worst.isPayeeForeign ? "." : ", or keep to GSM 03.38 characters.")
     }
 
     /// Over the last lines and, for payments, over a payee in the alphabet and outside it: each cost is promised.
@@ -37,11 +47,12 @@ extension SMSTemplate {
             for (name, client) in clients {
                 let text = render(code: code, minutes: 10, payment: payment, locale: nil, client: client)
                 // The text is written in its own style; a region's may be wider.
-                let extra = (widest?.length ?? 0) - (widest?.plain ?? 0)
+                var extra = (widest?.length ?? 0) - (widest?.plain ?? 0)
+                // A character of two units that would lie across the parts' border goes whole into the second, and leaves a unit of the first empty.
+                let mayStraddle = payee == "щ" || text.unicodeScalars.contains { $0.value > 0xFFFF }
+                if mayStraddle { extra += 1 }
                 let count = SegmentCount(of: text + String(repeating: "8", count: extra))
-                found.append(
-                    WorstCase(
-                        client: name, count: count, amount: widest?.length ?? 0, isPayeeForeign: payee == "щ", isPayment: isPayment))
+                found.append(WorstCase(client: name, count: count, amount: widest?.length ?? 0, isPayeeForeign: payee == "щ"))
             }
         }
         return found.sorted { $0.count.units > $1.count.units }

@@ -2,6 +2,24 @@
 public struct TemplateError: Error, Equatable, CustomStringConvertible, Sendable {
     /// What is wrong and what to write instead.
     public let description: String
+    /// Where the text comes from.
+    public var origin = Origin.unknown
+    /// Of which kind it is to be.
+    public var kind = TextKind.code
+
+    /// The places where a text can stand.
+    public enum Origin: Equatable, Sendable {
+        case unknown
+        /// The shop's own for all other languages.
+        case standard
+        /// The shop's own in the language of this tag.
+        case language(String)
+        /// Ours: the shop's name and the maxima are the operator's.
+        case builtIn
+    }
+
+    /// With nothing known of where the text stands.
+    public init(description: String) { self.description = description }
 }
 
 /// The wording of a message in one language, with places for the code, the minutes and, in a payment's, the amount and the payee. The shop's name is put in
@@ -18,6 +36,8 @@ public struct SMSTemplate: Sendable {
     private let style: AmountStyle
     /// Shows amount and payee, and can't be rendered without.
     public let isPayment: Bool
+    /// Names the shop.
+    let showsShop: Bool
 
     /// Checks the places: `{code}` once, `{shop}` and `{minutes}` as wanted; `{amount}` and `{payee}` once each and before the code, or neither; and the worst
     /// case, over every last line: 1 segment of GSM-7 or 2 of UCS-2.
@@ -26,7 +46,7 @@ public struct SMSTemplate: Sendable {
     ) throws(TemplateError) {
         try self.init(unmeasured: text, locale: locale, shop: shop)
         if let excess = worst(maxima).first(where: \.isTooLong) {
-            throw TemplateError(description: excess.complaint(shop: shop, maxima: maxima))
+            throw TemplateError(description: complaint(excess, shop: shop, maxima: maxima))
         }
     }
 
@@ -38,6 +58,7 @@ public struct SMSTemplate: Sendable {
         }
         self.locale = locale
         style = AmountStyle(locale: locale)
+        showsShop = text.contains("{shop}")
         (parts, isPayment) = try SMSTemplate.parse(text, shop: shop)
     }
 

@@ -14,27 +14,33 @@ public struct TextSet: Sendable {
     public init(
         _ kind: TextKind, own: [String: String] = [:], ownDefault: String? = nil, locale: String, shop: String, maxima: TextMaxima
     ) throws(TemplateError) {
+        func refusal(_ description: String) -> TemplateError {
+            var error = TemplateError(description: description)
+            error.kind = kind
+            return error
+        }
         var made: [String: SMSTemplate] = [:]
         var standard: SMSTemplate?
         for (tag, text) in own.sorted(by: { $0.key < $1.key }) {
             guard LocaleTag.isTag(tag), let key = LocaleTag.chain(tag).first else {
-                throw TemplateError(description: "`\(tag)` isn't a language tag; write it as en or pt-BR")
+                throw refusal("`\(tag)` isn't a language tag; write it as en or pt-BR")
             }
-            made[key] = try TextSet.made([text], kind, tag, shop, maxima, "")
+            guard made[key] == nil else {
+                throw refusal("`\(tag)` is the same language as another tag here, `\(key)`: requests can't tell them apart; keep one")
+            }
+            made[key] = try TextSet.made([text], kind, tag, shop, maxima, .language(tag))
         }
-        if let ownDefault { standard = try TextSet.made([ownDefault], kind, locale, shop, maxima, "") }
+        if let ownDefault { standard = try TextSet.made([ownDefault], kind, locale, shop, maxima, .standard) }
         if made.isEmpty, standard == nil {
             for tag in BuiltInTexts.locales {
-                made[tag.lowercased()] = try TextSet.made(
-                    BuiltInTexts.forms(kind, tag), kind, tag, shop, maxima, "the built-in \(kind.rawValue) text in \(tag): ")
+                made[tag.lowercased()] = try TextSet.made(BuiltInTexts.forms(kind, tag), kind, tag, shop, maxima, .builtIn)
             }
             standard = made["en"]
         }
         for alias in ["zh-tw", "zh-hk", "zh-mo"] where made[alias] == nil { made[alias] = made["zh-hant"] }
         let home = LocaleTag.chain(locale).lazy.compactMap { made[$0] }.first
         guard let fallback = home ?? standard ?? made["en"] else {
-            throw TemplateError(
-                description: "no text for the tenant's locale `\(locale)`: add one, or a `text` for all other languages")
+            throw refusal("no text for the tenant's locale `\(locale)`: add one, or a `text` for all other languages")
         }
         self.fallback = fallback
         templates = made.map { (Array($0.key.utf8), $0.value) }
@@ -42,7 +48,8 @@ public struct TextSet: Sendable {
 
     /// The fullest form that fits.
     private static func made(
-        _ forms: [String], _ kind: TextKind, _ locale: String, _ shop: String, _ maxima: TextMaxima, _ prefix: String
+        _ forms: [String], _ kind: TextKind, _ locale: String, _ shop: String, _ maxima: TextMaxima,
+        _ origin: TemplateError.Origin
     ) throws(TemplateError) -> SMSTemplate {
         var refusal = "there is no such text"
         for form in forms {
@@ -56,7 +63,10 @@ public struct TextSet: Sendable {
                 return template
             } catch { refusal = error.description }
         }
-        throw TemplateError(description: prefix.isEmpty ? "locale \(locale): \(refusal)" : prefix + refusal)
+        let place = origin == .builtIn ? "the built-in \(kind.rawValue) text in \(locale)" : "locale \(locale)"
+        var error = TemplateError(description: "\(place): \(refusal)")
+        (error.origin, error.kind) = (origin, kind)
+        throw error
     }
 
     /// The text for a request's locale: its own, its parents', the tenant's. Makes no string: the data plane calls it.

@@ -151,7 +151,19 @@ import Wire
         Mistake("name = \"shop\"", "name = \"shop\"\nhosts = [\"Shop.example\"]", "otpd.toml:7: tenant[0].hosts:", "small letters"),
         Mistake(
             "name = \"other\"", "name = \"other\"\nshop = \"\(String(repeating: "x", count: 90))\"",
-            "otpd.toml:13: tenant[1].text:", "the built-in login text in hi"),
+            "otpd.toml:16: tenant[1].shop:", "the built-in login text in hi"),
+        Mistake(
+            "life_seconds = 200", "text = \"{code}\"\n[tenant.purpose.texts]\nde = \"{code}\"\nfr = \"code\"",
+            "otpd.toml:15: tenant[0].purpose[0].texts.fr:", "the place {code}"),
+        Mistake(
+            "life_seconds = 200", "profile = \"psd2-payment\"\ntext = \"{code}\"\npayment_text = \"{code}\"",
+            "otpd.toml:14: tenant[0].purpose[0].payment_text:", "shows {amount} and {payee}"),
+        Mistake(
+            "life_seconds = 200", "text = \"{code}\"\n[tenant.purpose.texts]\npt-BR = \"{code}\"\npt-br = \"{code}!\"",
+            "otpd.toml:13: tenant[0].purpose[0].texts:", "`pt-br` is the same language as another tag here"),
+        Mistake(
+            "life_seconds = 200", "text = \"{code}\"\n[tenant.purpose.texts]\nde = \"{code}\"\nde-x-shop = \"{code}!\"",
+            "otpd.toml:13: tenant[0].purpose[0].texts:", "`de-x-shop` is the same language"),
         Mistake("number = 2", "number = 1", "otpd.toml:4: tenant:", "same number"),
         Mistake("number = 2", "number = 0", "otpd.toml:14: tenant[1].number:", "from 1 to"),
         Mistake("number = 2\n", "", "otpd.toml:13: tenant[1].number:", "is missing"),
@@ -215,6 +227,26 @@ import Wire
             let error = try failure(text)
             #expect(error.hasPrefix("otpd.toml:17: listener[0].path: has 108 bytes"), "\(error)")
         }
+    }
+
+    /// What fits is measured with the file's own hosts and texts, and with nothing else.
+    @Test func aDevelopmentServersHostsDontCount() throws {
+        let name = { (count: Int) in "name = \"other\"\nshop = \"" + String(repeating: "x", count: count) + "\"" }
+        func fits(_ count: Int, hosts: String = "") -> Bool {
+            let text = Self.good.replacingOccurrences(of: "name = \"other\"", with: name(count) + hosts)
+            return (try? Config.parse(text, name: "otpd.toml")) != nil
+        }
+        let longest = (1...160).last { fits($0) } ?? 0
+        #expect(longest > 40)
+        #expect(!fits(longest, hosts: "\nhosts = [\"shop.example\"]"), "it is the last line that takes the room")
+    }
+
+    /// A tenant without hosts gets no last lines for browsers: said, because it may have been forgotten.
+    @Test func aTenantWithoutHostsIsRemarkedOn() throws {
+        let text = Self.good.replacingOccurrences(of: "name = \"other\"", with: "name = \"other\"\nhosts = [\"x.example\"]")
+        let remarks = try Config.parse(text, name: "otpd.toml").remarks
+        #expect(remarks.count == 1)
+        #expect(remarks.first?.hasPrefix("tenant 1 (shop) has no `hosts`: no message gets the last line") ?? false, "\(remarks)")
     }
 
     @Test func linesAreCountedInFilesFromOtherEditors() throws {

@@ -72,8 +72,8 @@ import Testing
         let literal = String(repeating: "a", count: 76)
         #expect(Self.refusal("{code}" + literal) == nil)
         let refused =
-            "it can take 161 septets with client web, which is 2 segments; 160 are allowed. It counts: shop name 4, code 10, host 60."
-            + " Shorten the text, the shop's name or the hosts."
+            "it can take 161 septets with client web, which is 2 segments; 160 are allowed. It counts: code 10, host 60."
+            + " Shorten the text or the hosts."
         #expect(Self.refusal("{code}a" + literal) == refused)
         #expect(Self.refusal("{code}a" + literal, host: 59) == nil)
         #expect(Self.refusal("{code}aa" + literal, code: 9) == nil, "a digit less counts twice")
@@ -139,10 +139,42 @@ import Testing
     /// A payee costs what it may cost: 24 septets, or UCS-2 for the whole text.
     @Test func worstCaseOfPayments() {
         // EUR 9,999,999.99 has 16, but JPY 999,999,999 has 15 and KWD 999,999.999 has 15.
-        let words = String(repeating: "a", count: 134 - 16 - 24 - 2 * 10 - 64)
+        // And a unit that a pair of a payee's may leave empty at the border of the parts.
+        let words = String(repeating: "a", count: 133 - 16 - 24 - 2 * 10 - 64)
         #expect(Self.refusal("{amount}{payee}{code}" + words) == nil)
         let refused = Self.refusal("{amount}{payee}{code}a" + words) ?? ""
         #expect(refused.contains("135 UCS-2 units with client web and a payee outside GSM 03.38"), "\(refused)")
         #expect(refused.contains("payee 24, amount 16, host 60"), "\(refused)")
+        #expect(refused.hasSuffix("Shorten the text, payee_length, amount_digits or the hosts."), "a foreign payee isn't the operator's: \(refused)")
+    }
+
+    /// Whatever the payee is, and wherever the border of the parts falls in it: two segments.
+    @Test func pairsAtTheBorder() throws {
+        var maxima = TextMaxima()
+        (maxima.host, maxima.code, maxima.payee) = (0, 8, 24)
+        let euro = try #require(Currency("EUR"))
+        let payment = Payment(
+            amount: Amount(minorUnits: 999_999_999, currency: euro),
+            payee: try Payee(cleaning: String(repeating: "𠀋", count: 12), maximum: 24, language: "zh"))
+        func template(_ before: Int, _ after: Int) -> SMSTemplate? {
+            let text = String(repeating: "я", count: before) + "{amount} {payee} x{code}" + String(repeating: "я", count: after)
+            return try? SMSTemplate(text, shop: "", maxima: maxima)
+        }
+        let room = try #require((1...120).last { template($0, 0) != nil })
+        #expect(room > 60)
+        for before in 0...room {
+            let message = try #require(template(before, room - before))
+                .render(code: "12345678", minutes: 5, payment: payment, client: .android(appHash: Self.hash))
+            let count = SegmentCount(of: message)
+            #expect(count.segments <= 2, "\(before): \(count.units)")
+        }
+    }
+
+    @Test func whatAComplaintNames() {
+        let long = String(repeating: "a", count: 160)
+        #expect(Self.refusal("{code}" + long, host: 0)?.hasSuffix("It counts: code 10. Shorten the text.") == true)
+        #expect(Self.refusal("{shop} {code}" + long, host: 0)?.hasSuffix("It counts: shop name 4, code 10. Shorten the text or the shop's name.") == true)
+        let foreign = Self.refusal("{code}" + String(repeating: "я", count: 160), host: 0) ?? ""
+        #expect(foreign.hasSuffix("Shorten the text, or keep to GSM 03.38 characters."), "\(foreign)")
     }
 }
