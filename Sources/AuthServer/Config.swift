@@ -44,12 +44,9 @@ public enum Config {
         // From what one batch needs to what a start reads quickly.
         let segment = try root.integer("segment_kib", 256...1_048_576)
         var texts = MessageTexts()
-        var textRules: [UInt32: TextRules] = [:]
         var tenants: [TenantPolicy] = []
         for reader in try root.tables("tenant") {
-            let (tenant, rules) = try tenant(reader, &texts)
-            tenants.append(tenant)
-            textRules[tenant.number] = rules
+            tenants.append(try tenant(reader, &texts))
         }
         guard !tenants.isEmpty else { throw root.missing("tenant", "add a `[[tenant]]`") }
         try unique(tenants.map { Int($0.number) }, root, "tenant", "number")
@@ -64,7 +61,7 @@ public enum Config {
         try unambiguous(listeners, peers, peerReaders)
         try root.finish()
         var settings = ServerSettings(
-            dataPath: data, masterKeyPath: key, issuer: issuer, tenants: tenants, texts: texts, textRules: textRules,
+            dataPath: data, masterKeyPath: key, issuer: issuer, tenants: tenants, texts: texts,
             listeners: listeners, peers: peers)
         settings.commit = CommitMode(rawValue: commit) ?? .auto
         if let connections { settings.maxConnections = connections }
@@ -100,7 +97,7 @@ public enum Config {
         guard Set(numbers).count == numbers.count else { throw reader.fail(key, "two have the same \(what)") }
     }
 
-    private static func tenant(_ r: ConfigReader, _ texts: inout MessageTexts) throws(ConfigError) -> (TenantPolicy, TextRules) {
+    private static func tenant(_ r: ConfigReader, _ texts: inout MessageTexts) throws(ConfigError) -> TenantPolicy {
         let name = try r.required("name")
         var tenant = TenantPolicy(
             number: UInt32(try r.requiredInteger("number", 1...Int(Int32.max))), name: name,
@@ -130,7 +127,7 @@ public enum Config {
             }
         }
         try r.finish()
-        return (tenant, rules)
+        return tenant
     }
 
     /// The error with the key to change.

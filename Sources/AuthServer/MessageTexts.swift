@@ -52,7 +52,7 @@ public struct MessageTexts: Sendable {
         let plain: TextSet
         /// For requests that say what is paid to whom.
         let payment: TextSet?
-        let hosts: [[UInt8]]
+        let rules: TextRules
     }
 
     private var purposes: [UInt64: PurposeTexts] = [:]
@@ -77,7 +77,7 @@ public struct MessageTexts: Sendable {
                 .payment, own: payment.texts, ownDefault: payment.text, locale: rules.locale, shop: tenant.shop, maxima: maxima)
         }
         purposes[MessageTexts.key(tenant.number, purpose.number)] = PurposeTexts(
-            plain: plain, payment: shown, hosts: rules.hosts.map { Array($0.utf8) })
+            plain: plain, payment: shown, rules: rules)
     }
 
     private static func key(_ tenant: UInt32, _ purpose: UInt16) -> UInt64 { UInt64(tenant) << 16 | UInt64(purpose) }
@@ -124,7 +124,7 @@ public struct MessageTexts: Sendable {
         template.append(code: scratch.code, minutes: MessageTexts.minutes(draft.lifeMs), payment: nil, to: &scratch.text)
         if !draft.webHost.isEmpty {
             MessageTexts.copy(draft.webHost, &scratch.field)
-            if texts.hosts.contains(scratch.field) {
+            if texts.rules.hosts.contains(where: { $0.utf8.elementsEqual(scratch.field) }) {
                 LastLine.append(host: scratch.field, code: scratch.code, to: &scratch.text)
             }
         } else if !draft.androidHash.isEmpty {
@@ -140,14 +140,22 @@ public struct MessageTexts: Sendable {
         for index in 0..<field.count { bytes.append(field[index]) }
     }
 
-    /// The message that a request would get, by the same texts, and its language: for `otpctl template preview`.
+    /// What the tenant says about the purpose's messages.
+    public func rules(tenant: TenantPolicy, purpose: PurposePolicy) -> TextRules { texts(tenant.number, purpose.number).rules }
+
+    /// The language of the text that a payment gets whose request names `locale`: the payee is judged by what its readers take for granted.
+    public func paymentLanguage(tenant: TenantPolicy, purpose: PurposePolicy, locale: String) -> String {
+        let texts = texts(tenant.number, purpose.number)
+        return (texts.payment ?? texts.plain).template(for: locale).locale
+    }
+
+    /// The message that a request would get, by the same texts, and its language: for `otpctl template preview`, which refuses hosts that `rules` don't
+    /// list.
     public func preview(
         tenant: TenantPolicy, purpose: PurposePolicy, locale: String, code: String, payment: Payment?, client: ReceivingClient
     ) -> (text: String, locale: String) {
         let texts = texts(tenant.number, purpose.number)
         let set = payment == nil ? texts.plain : texts.payment ?? texts.plain
-        var client = client
-        if case .web(let host) = client, !texts.hosts.contains(Array(host.utf8)) { client = .none }
         let template = set.template(for: locale)
         let text = template.render(
             code: code, minutes: MessageTexts.minutes(purpose.lifeMs), payment: texts.payment == nil ? nil : payment, locale: locale,

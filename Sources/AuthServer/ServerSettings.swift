@@ -14,8 +14,6 @@ public struct ServerSettings: Sendable {
     let issuerBytes: InlineBytes<64>
     public var tenants: [TenantPolicy]
     public var texts: MessageTexts
-    /// What each tenant says about its messages, by its number.
-    public var textRules: [UInt32: TextRules]
     public var listeners: [ListenerRule]
     public var peers: [PeerRule]
     public var maxConnections = Bounds.maxConnections
@@ -46,12 +44,10 @@ public struct ServerSettings: Sendable {
     public let version = "otpd 0.1"
 
     /// The required ones.
-    /// - Parameters:
-    ///   - texts: of every purpose of every tenant.
-    ///   - textRules: of every tenant, by its number.
+    /// - Parameter texts: of every purpose of every tenant.
     public init(
         dataPath: String, masterKeyPath: String, issuer: String, tenants: [TenantPolicy], texts: MessageTexts,
-        textRules: [UInt32: TextRules], listeners: [ListenerRule], peers: [PeerRule]
+        listeners: [ListenerRule], peers: [PeerRule]
     ) {
         self.dataPath = dataPath
         self.masterKeyPath = masterKeyPath
@@ -59,7 +55,6 @@ public struct ServerSettings: Sendable {
         issuerBytes = InlineBytes(issuer.utf8.prefix(64))
         self.tenants = tenants
         self.texts = texts
-        self.textRules = textRules
         self.listeners = listeners
         self.peers = peers
     }
@@ -70,19 +65,19 @@ public struct ServerSettings: Sendable {
         peers: [PeerRule]
     ) throws {
         var texts = MessageTexts()
-        var rules: [UInt32: TextRules] = [:]
         for tenant in tenants {
-            rules[tenant.number] = .development
             for purpose in tenant.purposes { try texts.add(tenant: tenant, purpose: purpose, rules: .development) }
         }
         self.init(
-            dataPath: dataPath, masterKeyPath: masterKeyPath, issuer: issuer, tenants: tenants, texts: texts, textRules: rules,
+            dataPath: dataPath, masterKeyPath: masterKeyPath, issuer: issuer, tenants: tenants, texts: texts,
             listeners: listeners, peers: peers)
     }
 
     /// What a start tells the operator: nothing is wrong, but it may not be what was meant.
     public var remarks: [String] {
-        tenants.filter { textRules[$0.number]?.hosts.isEmpty ?? true }.map { tenant in
+        tenants.filter { tenant in
+            tenant.purposes.allSatisfy { texts.rules(tenant: tenant, purpose: $0).hosts.isEmpty }
+        }.map { tenant in
             "tenant \(tenant.number) (\(tenant.name)) has no `hosts`: no message gets the last line `@host #code`, by which browsers "
                 + "fill the code in. Add `hosts = [\"shop.example\"]` if its shoppers use browsers."
         }

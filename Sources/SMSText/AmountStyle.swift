@@ -17,7 +17,7 @@ public struct AmountStyle: Sendable, Equatable {
 
     /// Of the language and all its regions: what the widest amount of a text is measured with.
     static func all(of locale: String) -> [AmountStyle] {
-        let language = locale.prefix { $0 != "-" }
+        let language = LocaleTag.chain(locale).last ?? ""
         return known.filter { $0.key.prefix { $0 != "-" } == language }.map(\.value) + [AmountStyle(locale: locale)]
     }
 

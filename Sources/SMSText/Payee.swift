@@ -32,10 +32,13 @@ public enum PayeeError: Error, Equatable, Sendable {
 /// The rule, in this order:
 /// 1. controls, line breaks and every kind of space become one space; invisible characters (bidi, zero-width, variation selectors) go; typographic
 ///    quotes and dashes become plain ones; other signs become spaces, but for `' " - . , & + / ( ) ! ·`;
-/// 2. dots and slashes stay before a space or between single letters (`S.p.A.`, `A/S`), else they become spaces: `Booking.com` can't be tapped;
+/// 2. dots and slashes stay before a space or between single letters (`S.p.A.`, `A/S`), else they become spaces: `Booking.com` and `1.1.1.1` can't be
+///    tapped;
 /// 3. letters, marks and digits must be UTS #39's recommended ones; each word is of one script, or Latin with Chinese, Japanese or Korean; a word of
-///    Cyrillic, Greek or Armenian letters that all read as Latin is refused, unless the text is in such a language;
-/// 4. at most four digits with nothing but signs between them, and no word of six or more that mixes letters and digits as codes do;
+///    Cyrillic, Greek or Armenian letters that all read as Latin is refused, unless the text is in such a language, or the word is short and another of
+///    its script shows what it is;
+/// 4. at most four digits with nothing but signs between them, and no word of six or more, whatever signs stand in it, that mixes letters and digits as
+///    codes do;
 /// 5. over the cap it ends in `...`.
 public struct Payee: Sendable, Equatable {
     /// As it is shown; every character is one septet, or the text is UCS-2.
@@ -53,14 +56,15 @@ public struct Payee: Sendable, Equatable {
         for scalar in name.unicodeScalars {
             if let kept = try Payee.fold(scalar) { scalars.append(kept) }
         }
+        // Before dots and slashes become spaces, which end a word.
+        try Payee.checkDigits(scalars)
         Payee.breakLinks(&scalars)
         scalars = Payee.collapse(scalars)
         try Payee.checkMarks(scalars)
-        try Payee.checkDigits(scalars)
         let words = scalars.split { ScriptTable.standard.scripts(of: $0) == nil }
         guard !words.isEmpty else { throw .length }
         try Payee.checkScripts(words, home: ScriptTable.home(of: language))
-        text = Payee.cut(scalars, maximum)
+        text = try Payee.cut(scalars, maximum)
     }
 
     /// The character to show; `nil` where it shows nothing.
@@ -96,10 +100,11 @@ public struct Payee: Sendable, Equatable {
     /// Whatever a telephone makes tappable has a dot or a slash inside.
     private static func breakLinks(_ scalars: inout [Unicode.Scalar]) {
         func at(_ index: Int) -> Unicode.Scalar? { scalars.indices.contains(index) ? scalars[index] : nil }
+        func isLetter(_ index: Int) -> Bool { at(index).map { isPart($0) && !isDigit($0) } ?? false }
         var broken: [Int] = []
         for index in scalars.indices where scalars[index] == "." || scalars[index] == "/" {
             let isBetweenSingles =
-                isPart(at(index - 1)) && isPart(at(index + 1)) && !isPart(at(index - 2)) && !isPart(at(index + 2))
+                isLetter(index - 1) && isLetter(index + 1) && !isPart(at(index - 2)) && !isPart(at(index + 2))
             let isAtTheEnd = scalars[index] == "." && isPart(at(index - 1)) && (at(index + 1) ?? " ") == " "
             if !isBetweenSingles, !isAtTheEnd { broken.append(index) }
         }
@@ -145,7 +150,7 @@ public struct Payee: Sendable, Equatable {
                 digits.removeAll()
             }
         }
-        for word in scalars.split(whereSeparator: { !isPart($0) }) where word.count >= 6 {
+        for word in scalars.split(separator: " ").map({ $0.filter(isPart) }) where word.count >= 6 {
             let kinds = word.map(isDigit)
             let changes = zip(kinds, kinds.dropFirst()).count { $0 != $1 }
             let count = kinds.count { $0 }
@@ -156,26 +161,27 @@ public struct Payee: Sendable, Equatable {
     }
 
     private static func checkScripts(_ words: [ArraySlice<Unicode.Scalar>], home: UInt64) throws(PayeeError) {
-        var isAnyDistinct = false
-        var alike: String?
+        // Scripts of words that can't be taken for Latin ones, and short words that can.
+        var shown: UInt64 = 0
+        var alike: [(word: String, scripts: UInt64)] = []
         for word in words {
             let scripts = word.reduce(ScriptTable.common) { $0 & (ScriptTable.standard.scripts(of: $1) ?? 0) }
-            let shown = String(String.UnicodeScalarView(word))
-            guard scripts != 0 else { throw .mixedScripts(shown) }
+            let text = String(String.UnicodeScalarView(word))
+            guard scripts != 0 else { throw .mixedScripts(text) }
             let letters = word.filter { !isDigit($0) && !isMark($0) }
             guard !letters.isEmpty, scripts & home == 0 || scripts == ScriptTable.common else { continue }
             if letters.allSatisfy({ ScriptTable.standard.looksLatin($0) }) {
-                if letters.count >= 4 { throw .looksLatin(shown) }
-                alike = alike ?? shown
+                if letters.count >= 4 { throw .looksLatin(text) }
+                alike.append((text, scripts))
             } else {
-                isAnyDistinct = true
+                shown |= scripts
             }
         }
-        // Short words ("ООО", Russian for a company) are taken for what they are beside one that shows its script.
-        if let alike, !isAnyDistinct { throw .looksLatin(alike) }
+        // Short words ("ООО", Russian for a company) are taken for what they are beside one that shows their script.
+        if let word = alike.first(where: { $0.scripts & shown == 0 })?.word { throw .looksLatin(word) }
     }
 
-    private static func cut(_ scalars: [Unicode.Scalar], _ maximum: Int) -> String {
+    private static func cut(_ scalars: [Unicode.Scalar], _ maximum: Int) throws(PayeeError) -> String {
         let whole = String(String.UnicodeScalarView(scalars))
         guard whole.utf16.count > maximum else { return whole }
         var kept = ""
@@ -184,6 +190,7 @@ public struct Payee: Sendable, Equatable {
             kept.append(character)
         }
         while let last = kept.unicodeScalars.last, !isPart(last) { kept.unicodeScalars.removeLast() }
+        guard !kept.isEmpty else { throw .length }
         return kept + "..."
     }
 }

@@ -39,8 +39,8 @@ public struct SMSTemplate: Sendable {
     /// Names the shop.
     let showsShop: Bool
 
-    /// Checks the places: `{code}` once, `{shop}` and `{minutes}` as wanted; `{amount}` and `{payee}` once each and before the code, or neither; and the worst
-    /// case, over every last line: 1 segment of GSM-7 or 2 of UCS-2.
+    /// Checks the places: `{code}` once, `{shop}` and `{minutes}` as wanted; `{amount}` and `{payee}` once each and, with a word between, before the
+    /// code, or neither; and the worst case, over every last line: 1 segment of GSM-7 or 2 of UCS-2.
     public init(
         _ text: String, locale: String = "en", shop: String, maxima: TextMaxima = TextMaxima()
     ) throws(TemplateError) {
@@ -96,7 +96,26 @@ public struct SMSTemplate: Sendable {
             }
         }
         if !literal.isEmpty { parts.append(.text(literal)) }
-        return (parts, try isPayment(names))
+        let isPayment = try isPayment(names)
+        guard !isPayment || hasWordBeforeTheCode(parts) else {
+            throw TemplateError(
+                description: "before {code} must stand a word, as in \"{payee}: code {code}\": a payee that is written from right to left "
+                    + "would change places with the code")
+        }
+        return (parts, isPayment)
+    }
+
+    /// Digits right after a name of the other direction are shown on its other side; a letter between them keeps them apart.
+    private static func hasWordBeforeTheCode(_ parts: [Part]) -> Bool {
+        var isWord = false
+        for part in parts {
+            switch part {
+            case .code: return isWord
+            case .text(let literal): isWord = String(decoding: literal, as: UTF8.self).unicodeScalars.contains { $0.properties.isAlphabetic }
+            case .minutes, .amount, .payee: isWord = false
+            }
+        }
+        return false
     }
 
     /// Whether the places are a payment's: the shopper must have read what is paid to whom when the code comes.

@@ -48,8 +48,9 @@ struct PreviewCommand: ParsableCommand {
     func run() throws {
         let settings = try loaded()
         let (tenant, purpose) = try chosen(settings)
-        let rules = settings.textRules[tenant.number] ?? TextRules()
-        let payment = try payment(rules, purpose)
+        let rules = settings.texts.rules(tenant: tenant, purpose: purpose)
+        let language = settings.texts.paymentLanguage(tenant: tenant, purpose: purpose, locale: locale)
+        let payment = try payment(rules, purpose, language)
         let client = try receiver(rules)
         let preview = settings.texts.preview(
             tenant: tenant, purpose: purpose, locale: locale, code: try codeText(purpose), payment: payment, client: client)
@@ -113,7 +114,7 @@ struct PreviewCommand: ParsableCommand {
         }
     }
 
-    private func payment(_ rules: TextRules, _ purpose: PurposePolicy) throws -> Payment? {
+    private func payment(_ rules: TextRules, _ purpose: PurposePolicy, _ language: String) throws -> Payment? {
         guard amount != nil || currency != nil || payee != nil else { return nil }
         guard let amount, let currency, let payee else {
             throw ValidationError("a payment has all of --amount, --currency and --payee")
@@ -130,7 +131,7 @@ struct PreviewCommand: ParsableCommand {
             throw ValidationError("--amount: `amount_digits` admits \(rules.amountDigits) digits, those after the point counted")
         }
         do throws(PayeeError) {
-            let cleaned = try Payee(cleaning: payee, maximum: rules.payeeLength, language: locale.isEmpty ? rules.locale : locale)
+            let cleaned = try Payee(cleaning: payee, maximum: rules.payeeLength, language: language)
             return Payment(amount: money, payee: cleaned)
         } catch { throw ValidationError("--payee: \(error.explanation)") }
     }

@@ -127,7 +127,7 @@ import Wire
         Mistake(
             "life_seconds = 200", "text = \"hello\"", "otpd.toml:12: tenant[0].purpose[0].text:", "{code}"),
         Mistake(
-            "life_seconds = 200", "text = \"{amount} {payee} {code}\"", "otpd.toml:12: tenant[0].purpose[0].text:",
+            "life_seconds = 200", "text = \"{amount} {payee} x {code}\"", "otpd.toml:12: tenant[0].purpose[0].text:",
             "only a payment's text"),
         Mistake(
             "life_seconds = 200", "payment_text = \"{code}\"", "otpd.toml:12: tenant[0].purpose[0].payment_text:",

@@ -66,7 +66,7 @@ import Wire
         for purpose in tenant.purposes { try texts.add(tenant: tenant, purpose: purpose, rules: rules) }
         var scratch = MessageTexts.Scratch()
         func text(_ draft: Engine.MessageDraft) -> String { texts.render(draft, &scratch).text }
-        let english = "483920 is your Fleur sign-in code. It expires in 5 minutes. Never share it."
+        let english = "483920 is your Fleur sign-in code. It expires in 5 min. Never share it."
         #expect(text(draft()) == english)
         #expect(text(draft(host: "m.shop.example")) == english + "\n@m.shop.example #483920")
         for host in ["evil.example", "shop.example.evil", "xshop.example", "SHOP.example", "shop.exampl"] {
@@ -75,7 +75,7 @@ import Wire
         #expect(text(draft(hash: "FA+9qCX9VSu")) == english + "\nFA+9qCX9VSu")
         #expect(text(draft(host: "shop.example", hash: "FA+9qCX9VSu")) == english + "\n@shop.example #483920")
         #expect(text(draft(locale: "de-AT")).hasPrefix("483920 ist Ihr Anmeldecode für Fleur."))
-        #expect(text(draft(locale: "pt-BR", purpose: 2)) == "Use 483920 em Fleur. Expira em 5 minutos. Nunca compartilhe.")
+        #expect(text(draft(locale: "pt-BR", purpose: 2)) == "Use 483920 em Fleur. Expira em 5 min. Nunca compartilhe.")
         #expect(text(draft(locale: "\u{0}\u{FF}")) == english)
     }
 

@@ -28,6 +28,7 @@ import Testing
         #expect(AmountStyle(locale: "de_ch") == AmountStyle(locale: "de-CH"))
         #expect(AmountStyle(locale: "de-CH-1996-u-nu-latn") == AmountStyle(locale: "de-CH"))
         #expect(AmountStyle(locale: "de-CH") != AmountStyle(locale: "de"))
+        for tag in ["DE", "De-AT", "de_CH"] { #expect(AmountStyle.all(of: tag).count == AmountStyle.all(of: "de").count, "\(tag)") }
     }
 
     /// The texts of the languages that GSM 03.38 has letters for stay in it whatever the amount.

@@ -58,6 +58,17 @@ import Testing
         }
     }
 
+    /// One minute is left near a code's end: what stands beside the number goes with one, too.
+    @Test(arguments: BuiltInTexts.locales) func oneMinute(_ locale: String) {
+        let plurals = ["minutes", "Minuten", "minutos", "minuti", "minuty", "minut ", "dakikalar", "دقائق"]
+        for kind in TextKind.allCases {
+            for form in BuiltInTexts.forms(kind, locale) {
+                let words = form.replacing("{minutes}", with: "1")
+                #expect(words != form && !plurals.contains { words.contains($0) }, "\(form)")
+            }
+        }
+    }
+
     @Test(arguments: [
         ("de", "de"), ("de-AT", "de"), ("DE_at", "de"), ("pt-BR", "pt"), ("pt-PT", "pt-PT"), ("pt-PT-x-y", "pt-PT"), ("zh-TW", "zh-Hant"),
         ("zh-Hant-HK", "zh-Hant"), ("zh-CN", "zh"), ("", "fr"), ("nl", "fr"), ("x", "fr"), ("deu", "fr"), ("-", "fr"), ("d", "fr"),
@@ -84,7 +95,7 @@ import Testing
 
     @Test(arguments: [
         (["de": "{code}"], "nl", "no text for the tenant's locale `nl`"), (["d e": "{code}"], "nl", "isn't a language tag"),
-        (["de": "{amount} {payee} {code}"], "de", "only a payment's text"), (["de": "code"], "de", "locale de: the place {code}"),
+        (["de": "{amount} {payee} x {code}"], "de", "only a payment's text"), (["de": "code"], "de", "locale de: the place {code}"),
     ])
     func ownTextsThatCantBe(_ own: [String: String], _ locale: String, _ why: String) {
         #expect { try TextSet(.code, own: own, locale: locale, shop: "Fleur", maxima: TextMaxima()) } throws: { error in

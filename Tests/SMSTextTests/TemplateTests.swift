@@ -120,29 +120,38 @@ import Testing
         #expect(Self.refusal(text) == "{amount} and {payee} must stand once each, both before {code}, or not at all")
     }
 
+    /// A Hebrew or Arabic payee would change places with digits right after it.
+    @Test(arguments: ["{amount} {payee}: {code}", "{payee} {amount} {code}", "Pay {amount} {payee} {minutes}{code}"])
+    func aWordBeforeTheCode(_ text: String) {
+        #expect(Self.refusal(text)?.hasPrefix("before {code} must stand a word") == true)
+        #expect(Self.refusal(text.replacing("{code}", with: " code {code}"), host: 40) == nil)
+    }
+
     @Test func paymentsShowAmountAndPayee() throws {
-        let template = try SMSTemplate("{amount} to {payee}: {code}", shop: "Fleur", maxima: TextMaxima())
+        var maxima = TextMaxima()
+        maxima.host = 40
+        let template = try SMSTemplate("{amount} to {payee}: code {code}", shop: "Fleur", maxima: maxima)
         let euro = try #require(Currency("EUR"))
         let payment = Payment(
             amount: Amount(minorUnits: 123_456, currency: euro), payee: try Payee(cleaning: "Café Rose", maximum: 24, language: "en"))
         let text = template.render(code: "12345678", minutes: 5, payment: payment, client: .web(host: "shop.example"))
-        #expect(text == "EUR 1,234.56 to Café Rose: 12345678\n@shop.example #12345678")
+        #expect(text == "EUR 1,234.56 to Café Rose: code 12345678\n@shop.example #12345678")
         #expect(
-            template.render(code: "1", minutes: 5, payment: payment, locale: "en_IN", client: .none) == "EUR 1,234.56 to Café Rose: 1")
+            template.render(code: "1", minutes: 5, payment: payment, locale: "en_IN", client: .none) == "EUR 1,234.56 to Café Rose: code 1")
         #expect(
-            template.render(code: "1", minutes: 5, payment: payment, locale: "en-ZA", client: .none) == "EUR 1 234,56 to Café Rose: 1",
+            template.render(code: "1", minutes: 5, payment: payment, locale: "en-ZA", client: .none) == "EUR 1 234,56 to Café Rose: code 1",
             "the region's way, where the language is the text's")
         #expect(
-            template.render(code: "1", minutes: 5, payment: payment, locale: "de-DE", client: .none) == "EUR 1,234.56 to Café Rose: 1")
+            template.render(code: "1", minutes: 5, payment: payment, locale: "de-DE", client: .none) == "EUR 1,234.56 to Café Rose: code 1")
     }
 
     /// A payee costs what it may cost: 24 septets, or UCS-2 for the whole text.
     @Test func worstCaseOfPayments() {
         // EUR 9,999,999.99 has 16, but JPY 999,999,999 has 15 and KWD 999,999.999 has 15.
         // And a unit that a pair of a payee's may leave empty at the border of the parts.
-        let words = String(repeating: "a", count: 133 - 16 - 24 - 2 * 10 - 64)
-        #expect(Self.refusal("{amount}{payee}{code}" + words) == nil)
-        let refused = Self.refusal("{amount}{payee}{code}a" + words) ?? ""
+        let words = String(repeating: "a", count: 132 - 16 - 24 - 2 * 10 - 64)
+        #expect(Self.refusal("{amount}{payee}x{code}" + words) == nil)
+        let refused = Self.refusal("{amount}{payee}x{code}a" + words) ?? ""
         #expect(refused.contains("135 UCS-2 units with client web and a payee outside GSM 03.38"), "\(refused)")
         #expect(refused.contains("payee 24, amount 16, host 60"), "\(refused)")
         #expect(refused.hasSuffix("Shorten the text, payee_length, amount_digits or the hosts."), "a foreign payee isn't the operator's: \(refused)")
@@ -155,7 +164,7 @@ import Testing
         let euro = try #require(Currency("EUR"))
         let payment = Payment(
             amount: Amount(minorUnits: 999_999_999, currency: euro),
-            payee: try Payee(cleaning: String(repeating: "𠀋", count: 12), maximum: 24, language: "zh"))
+            payee: try Payee(cleaning: String(repeating: "\u{2070E}", count: 12), maximum: 24, language: "zh"))
         func template(_ before: Int, _ after: Int) -> SMSTemplate? {
             let text = String(repeating: "я", count: before) + "{amount} {payee} x{code}" + String(repeating: "я", count: after)
             return try? SMSTemplate(text, shop: "", maxima: maxima)
