@@ -3,27 +3,27 @@ import Wire
 /// Recomputes naively, from the history of events, what each limit and cap must have said, and compares acknowledged answers with
 /// the events that must stand for them. Written from the promises and the policy's table.
 final class LedgerChecker {
-    private let history: History
-    private let tenant: UInt32
-    private let policy: SimPolicy
+    let history: History
+    let tenant: UInt32
+    let policy: SimPolicy
     private let events: [EventPush]
 
-    private struct Send {
+    struct Send {
         let at: UInt64
         let challenge: Bytes16
         /// When a right code cleared it.
         var clearedAt = UInt64.max
         var isVerified: Bool { clearedAt != .max }
     }
-    private struct Party: Hashable {
+    struct Party: Hashable {
         let value: Int
         let asker: UInt8
     }
-    private struct Pair: Hashable {
+    struct Pair: Hashable {
         let account: Int
         let phone: Int
     }
-    private final class Life {
+    final class Life {
         let openedAt: UInt64
         var endedBy: UInt16 = 0
         var endedAt = UInt64.max
@@ -39,14 +39,14 @@ final class LedgerChecker {
         }
     }
     /// Blocks of an account and phone, and since when the factor is off, as they came.
-    private struct Block {
+    struct Block {
         let pair: Pair
         let asker: Int
         let from: UInt64
         let until: UInt64
     }
-    private var blocks: [Block] = []
-    private var offSince: [Pair: UInt64] = [:]
+    private(set) var blocks: [Block] = []
+    private(set) var offSince: [Pair: UInt64] = [:]
     private struct Streak {
         var total = 0
         var ofClass = [0, 0, 0]
@@ -54,12 +54,12 @@ final class LedgerChecker {
         var lastMs: UInt64 = 0
     }
 
-    private var phones: [Party: [Send]] = [:]
-    private var accounts: [Party: [Send]] = [:]
-    private var usedPhones: [Party: [(at: UInt64, other: Int)]] = [:]
-    private var usedAccounts: [Party: [(at: UInt64, other: Int)]] = [:]
-    private var guesses: [Int: [UInt64]] = [:]
-    private var lives: [Bytes16: Life] = [:]
+    private(set) var phones: [Party: [Send]] = [:]
+    private(set) var accounts: [Party: [Send]] = [:]
+    private(set) var usedPhones: [Party: [(at: UInt64, other: Int)]] = [:]
+    private(set) var usedAccounts: [Party: [(at: UInt64, other: Int)]] = [:]
+    private(set) var guesses: [Int: [UInt64]] = [:]
+    private(set) var lives: [Bytes16: Life] = [:]
     private var streaks: [Pair: Streak] = [:]
     private var subjects: [Int: (id: Bytes16, seenMs: UInt64)] = [:]
 
@@ -94,7 +94,7 @@ final class LedgerChecker {
         for refused in history.refusals where refused.call.who.tenant == tenant { justify(refused) }
     }
 
-    private func rules(_ challenge: ChallengeHistory) -> SimPurpose {
+    func rules(_ challenge: ChallengeHistory) -> SimPurpose {
         policy.purposes[challenge.who.purpose] ?? SimPurpose()
     }
 
@@ -322,88 +322,5 @@ final class LedgerChecker {
                 miss("\(challenge.resends) resends were answered, \(life.sends - 1) debited")
             }
         }
-    }
-
-    // MARK: refusals
-
-    /// A refusal must be true of some moment between the request's sending and its answer.
-    private func justify(_ refused: History.Refused) {
-        let who = refused.call.who
-        guard who.account >= 0, who.phone >= 0 else { return }
-        let isTrue: Bool
-        switch refused.refusal.status {
-        case .blocked:
-            isTrue = blocks.contains {
-                $0.pair == Pair(account: who.account, phone: who.phone) && $0.asker == Int(who.asker)
-                    && $0.from <= refused.to
-                    && $0.until > refused.from
-            }
-        case .factorDisabled:
-            isTrue = (offSince[Pair(account: who.account, phone: who.phone)] ?? .max) <= refused.to
-        default: isTrue = isFull(refused, who)
-        }
-        if !isTrue {
-            history.violation(
-                "refused without a reason: \(describe(.refused(refused.refusal))) between \(refused.from) and \(refused.to), \(who) "
-                    + "[request \(refused.call.requestID)]")
-        }
-    }
-
-    private func isFull(_ refused: History.Refused, _ who: Who) -> Bool {
-        let (from, to) = (refused.from, refused.to)
-        let (minute, hour, day): (UInt64, UInt64, UInt64) = (60_000, 3_600_000, 86_400_000)
-        let phone = phones[Party(value: who.phone, asker: who.asker)] ?? []
-        let account = accounts[Party(value: who.account, asker: who.asker)] ?? []
-        func used(_ sends: [Send], _ window: UInt64, unverified: Bool) -> Int {
-            sends.count { $0.at <= to && $0.at + window > from && !(unverified && $0.clearedAt < from) }
-        }
-        switch refused.refusal.limit {
-        case .resendGap: return isInGap(phone, refused, who)
-        case .challengeSends:
-            return lives.contains {
-                $0.value.sends >= 3 && history.challenges[$0.key]?.who.session == who.session
-            }
-        case .phoneUnverifiedHour: return used(phone, hour, unverified: true) >= 5
-        case .phoneUnverifiedDay: return used(phone, day, unverified: true) >= 10
-        case .phoneTotalHour: return used(phone, hour, unverified: false) >= 20
-        case .phoneTotalDay: return used(phone, day, unverified: false) >= 50
-        case .accountUnverifiedHour: return used(account, hour, unverified: true) >= 5
-        case .accountUnverifiedDay: return used(account, day, unverified: true) >= 10
-        case .accountTotalHour: return used(account, hour, unverified: false) >= 20
-        case .accountTotalDay: return used(account, day, unverified: false) >= 50
-        case .accountPhonesDay:
-            let others = (usedPhones[Party(value: who.account, asker: who.asker)] ?? []).filter {
-                $0.at <= to && $0.at + day > from
-            }
-            return Set(others.map(\.other)).count >= 3
-        case .phoneAccountsDay:
-            let others = (usedAccounts[Party(value: who.phone, asker: who.asker)] ?? []).filter {
-                $0.at <= to && $0.at + day > from
-            }
-            return Set(others.map(\.other)).count >= 5
-        case .phoneOpenChallenges:
-            let open = history.order.filter { challenge in
-                guard challenge.who.tenant == tenant, challenge.who.phone == who.phone,
-                    challenge.who.asker == who.asker,
-                    let life = lives[challenge.id]
-                else { return false }
-                return life.openedAt <= to && life.endedAt >= from
-                    && life.openedAt + rules(challenge).lifeMs > from
-            }
-            return open.count >= 3
-        case .phoneVerifyMinute:
-            return (guesses[who.phone] ?? []).count { $0 <= to && $0 + minute > from } >= 10
-        // In memory, by whole minutes: not a matter of events.
-        case .requestRate, .serverLoad, .failureStreak, .some(.none), nil:
-            return refused.refusal.limit == .requestRate
-        }
-    }
-
-    private func isInGap(_ sends: [Send], _ refused: History.Refused, _ who: Who) -> Bool {
-        let gaps = (policy.purposes[who.purpose] ?? SimPurpose()).gapMs
-        let before = sends.filter { $0.at <= refused.to }
-        guard let last = before.last, last.clearedAt >= refused.from else { return false }
-        let open = before.count { $0.clearedAt >= refused.from && $0.at + 86_400_000 > last.at }
-        return refused.from < last.at + gaps[min(open, gaps.count) - 1]
     }
 }
