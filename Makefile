@@ -68,6 +68,8 @@ test: build
 	python3 -m unittest discover -s clients/python -p 'test_*.py'
 	python3 scripts/mutants.py --check
 	$$(sh scripts/python-venv.sh) scripts/smpp-vectors.py --check
+	$$(sh scripts/python-venv.sh) scripts/make-alphabet-vectors.py --check
+	$$(sh scripts/python-venv.sh) scripts/make-text-data.py --check
 	$(DEBUG)/otp-sim states --states 4000 --seed 1
 	$(DEBUG)/otp-sim run --seeds 60 --operations 300
 	@test "$$($(DEBUG)/otp-sim run --seeds 8 --operations 200 --digest | grep digest)" = \

@@ -14,29 +14,37 @@ import sys
 
 import gsm0338
 import smsutil
+from made import write_or_check
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "Tests/Vectors/text"
 PERL = r"""
 use Encode; use Encode::GSM0338; no warnings;
-for my $point (0 .. 0x10FFFF) {
-    next if $point >= 0xD800 && $point <= 0xDFFF;
-    my $text = chr($point);
-    my $octets = eval { encode("gsm0338", $text, Encode::FB_CROAK) };
-    printf("%X %s\n", $point, unpack("H*", $octets)) if defined $octets;
+for my $first (map { $_ * 256 } 0 .. 0x10FF) {
+    my @run = grep { $_ < 0xD800 || $_ > 0xDFFF } $first .. $first + 255;
+    # What isn't in the alphabet becomes a question mark.
+    next if encode("gsm0338", join("", map { chr } @run)) =~ /^\?*$/;
+    for my $point (@run) {
+        my $text = chr($point);
+        my $octets = eval { encode("gsm0338", $text, Encode::FB_CROAK) };
+        printf("%X %s\n", $point, unpack("H*", $octets)) if defined $octets;
+    }
 }
 """
 
 
 def ours_by_python():
+    """Looks closer only at runs of which something is in the alphabet."""
     codec = gsm0338.Codec()
     table = {}
-    for point in range(0x110000):
-        if 0xD800 <= point <= 0xDFFF:
+    for first in range(0, 0x110000, 256):
+        run = [point for point in range(first, first + 256) if not 0xD800 <= point <= 0xDFFF]
+        if not codec.encode("".join(map(chr, run)), "ignore")[0]:
             continue
-        try:
-            table[point] = codec.encode(chr(point), "strict")[0].hex()
-        except UnicodeEncodeError:
-            pass
+        for point in run:
+            try:
+                table[point] = codec.encode(chr(point), "strict")[0].hex()
+            except UnicodeEncodeError:
+                pass
     return table
 
 
@@ -100,15 +108,4 @@ def runs(text):
     return " ".join(f"{ord(c):X}" + (f"x{n}" if n > 1 else "") for c, n in found)
 
 
-def main():
-    for name, text in (("alphabet.txt", alphabet()), ("segments.txt", segments())):
-        path = FOLDER / name
-        if "--check" in sys.argv:
-            if path.read_text() != text:
-                sys.exit(f"{path} isn't what this script makes")
-            print(f"{path.name}: {len(text.splitlines())} lines, as made again")
-        else:
-            path.write_text(text)
-
-
-main()
+write_or_check({FOLDER / "alphabet.txt": alphabet(), FOLDER / "segments.txt": segments()})

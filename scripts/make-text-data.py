@@ -14,6 +14,7 @@ import unicodedata
 
 import icu
 import iso4217
+from made import write_or_check
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCE = f"ICU {icu.ICU_VERSION}, CLDR 48, Unicode {icu.UNICODE_VERSION}, ISO 4217 of {iso4217.__published__ if hasattr(iso4217, '__published__') else '2026-01-01'}"
@@ -173,17 +174,10 @@ def amounts():
 
 def main():
     scripts, ranges, alike = script_data()
-    for name, text in (
-        ("Sources/SMSText/LocaleData.swift", locale_data()), ("Sources/SMSText/ScriptData.swift", scripts),
-        ("Tests/Vectors/text/amounts.txt", amounts()),
-    ):
-        path = ROOT / name
-        if "--check" in sys.argv:
-            if path.read_text() != text:
-                sys.exit(f"{path} isn't what this script makes")
-            print(f"{path.name}: {len(text.splitlines())} lines, as made again")
-        else:
-            path.write_text(text)
+    write_or_check({
+        ROOT / "Sources/SMSText/LocaleData.swift": locale_data(), ROOT / "Sources/SMSText/ScriptData.swift": scripts,
+        ROOT / "Tests/Vectors/text/amounts.txt": amounts(),
+    })
     print(f"{ranges} ranges, {alike} look-alikes; {SOURCE}")
 
 

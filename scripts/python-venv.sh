@@ -3,7 +3,7 @@
 # list here changes.
 set -eu
 cd "$(dirname "$0")/.."
-packages="smpp.pdu3==0.6 smpp.twisted3==0.8 Twisted==23.10.0 setuptools==75.6.0 pyOpenSSL==24.3.0 cryptography==44.0.0 service-identity==24.2.0"
+packages="smpp.pdu3==0.6 smpp.twisted3==0.8 Twisted==23.10.0 setuptools==75.6.0 pyOpenSSL==24.3.0 cryptography==44.0.0 service-identity==24.2.0 gsm0338==1.1.0 smsutil==1.1.3 icukit-pyicu==78.3.1 iso4217==1.16.20260101"
 here=.build/python
 if [ "$(cat "$here/packages" 2>/dev/null)" != "$packages" ]; then
     rm -rf "$here"
