@@ -56,7 +56,7 @@ let package = Package(
         .target(name: "Store", dependencies: ["CLMDB", "LibCrypto", "CLinuxShim"], exclude: ["SCHEMA.md"], swiftSettings: settings),
         .target(
             name: "AuthServer",
-            dependencies: ["Wire", "Engine", "Store", "SMSText", "LibCrypto", "CLinuxShim", log, "TOMLKit"] + nio,
+            dependencies: ["Wire", "Engine", "Store", "SMSText", "LibCrypto", "CLinuxShim", log, "TOMLKit"],
             exclude: ["ARCHITECTURE.md"], swiftSettings: settings),
         .target(name: "SMPP", dependencies: ["SMSText"], swiftSettings: safeSettings),
         .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "CTLS", "CLinuxShim"], swiftSettings: settings),
@@ -84,8 +84,7 @@ let package = Package(
             name: "otp-sim",
             dependencies: [
                 "AuthServer", "Engine", "Store", "Wire", "SMSText", "LibCrypto", "CFaultDisk", "CSimMachine", "CLinuxShim", "COpenSSL", arguments,
-                .product(name: "NIOEmbedded", package: "swift-nio"),
-            ] + nio, path: "Tests/Sim", swiftSettings: settings),
+            ], path: "Tests/Sim", swiftSettings: settings),
 
         // The real binary, killed, starved and misled. Its C part is a preload library that it compiles itself.
         .executableTarget(
@@ -108,9 +107,7 @@ let package = Package(
             name: "StoreTests", dependencies: ["Store", "LibCrypto", "CLinuxShim", "CLMDB", "CFaultDisk"], swiftSettings: settings),
         .testTarget(
             name: "AuthServerTests",
-            dependencies: [
-                "AuthServer", "Wire", "Engine", "Store", "LibCrypto", .product(name: "NIOEmbedded", package: "swift-nio"),
-            ] + nio, swiftSettings: settings),
+            dependencies: ["AuthServer", "Wire", "Engine", "Store", "LibCrypto"], swiftSettings: settings),
         .testTarget(name: "SMPPTests", dependencies: ["SMPP", "SMSText"], swiftSettings: settings),
         .testTarget(name: "CourierTests", dependencies: ["Courier", "SMPP", "Wire"], swiftSettings: settings),
         // All tests are one executable: it is in there for each of them.

@@ -1,4 +1,3 @@
-import NIOCore
 import Store
 import Wire
 
@@ -64,7 +63,7 @@ extension Batch {
     }
 
     /// Some of those who are late: thousands may be at once, and ending them all would hold up everybody's requests. The others soon.
-    private func endTheLate() {
+    func endTheLate() {
         guard !isStopped else { return }
         let now = peerClock.at(clock.now().engineMs)
         var left = Bounds.endsAtOnce
@@ -77,15 +76,6 @@ extension Batch {
             late.cut()
             left -= 1
         }
-        guard left == 0, !endsMore else { return }
-        endsMore = true
-        let bound = NIOLoopBound(self, eventLoop: loop)
-        loop.scheduleTask(in: .milliseconds(1)) {
-            bound.value.endsMore = false
-            bound.value.endTheLate()
-        }
+        if left == 0 { wantsLook = true }
     }
-
-    /// As many sockets are open as descriptors allow: accepting waits until some have gone.
-    var hasNoDescriptors: Bool { openChannels >= maxChannels }
 }

@@ -1,5 +1,4 @@
 package import Engine
-import NIOCore
 import Store
 package import Wire
 
@@ -28,6 +27,7 @@ extension Batch {
 
     /// A full batch: the next turn takes the request. A full overlay: admission slows to the checkpoint's speed, for a while.
     func waitsForRoom(_ connection: Connection, _ now: UInt64) -> Bool {
+        if store.isCommitting { return true }
         if !store.batchIsEmpty {
             enqueue(connection)
             return true
@@ -38,18 +38,27 @@ extension Batch {
             counters.stalls += 1
         }
         guard now < stalledSince + Bounds.stallMs else { return false }
-        guard !looksAgain else { return true }
-        looksAgain = true
-        let bound = NIOLoopBound(self, eventLoop: loop)
-        loop.scheduleTask(in: .milliseconds(1)) {
-            bound.value.looksAgain = false
-            bound.value.enqueueWaiting()
-        }
+        wantsLook = true
         return true
     }
 
+    /// A millisecond after `wantsLook`.
+    package func lookAgain() {
+        wantsLook = false
+        enqueueWaiting()
+        endTheLate()
+    }
+
+    /// The store's threads report.
+    package func take(_ signal: Signal) {
+        switch signal {
+        case .synced: syncEnded()
+        case .checkpointed: tick()
+        }
+    }
+
     /// Nothing waits: no turn, no sync, no held reply.
-    package var isIdle: Bool { queue.isEmpty && !turnIsScheduled && !store.isCommitting && holding.isEmpty }
+    package var isIdle: Bool { queue.isEmpty && !wantsTurn && !store.isCommitting && holding.isEmpty && holdingUnderWay.isEmpty }
 
     /// Events of the server itself, and counts of refusals, in a commit of their own.
     package func note(_ kinds: [EventPush.Kind], _ counts: [RequestRates.Count] = []) {
@@ -57,17 +66,14 @@ extension Batch {
         let stamp = clock.now()
         let context = context(stamp)
         var state = StoreState(store: store, now: context.now)
-        engine.beginBatch()
         engine.note(counts, context: context, state: &state)
         for kind in kinds { engine.note(kind, context: context, state: &state) }
-        do {
-            if try store.commit(clock: stamp) == .synced { finished(context) }
-        } catch { endProcess("journal", "\(error)") }
+        seal(stamp)
     }
 
     /// A minute after the first refusal that had no event of its own.
     private func noteCounts(now: UInt64) {
-        guard rates.countsAreDue(now: now), store.canAccept else { return }
+        guard rates.countsAreDue(now: now), store.canAccept, !store.isCommitting else { return }
         note([], rates.takeCounts())
     }
 

@@ -1,7 +1,6 @@
 import CLinuxShim
 import Engine
 import LibCrypto
-import NIOCore
 import SMSText
 package import Store
 import Wire
@@ -26,10 +25,15 @@ package final class Batch {
     var isStopped = false
     package var onDrain: () -> Void = {}
 
-    let loop: any EventLoop
+    /// The frame that is being encoded.
+    let frame = UnsafeMutableRawBufferPointer.allocate(byteCount: FrameLimits.maxFrameBytes, alignment: 16)
     var queue: [Connection] = []
-    /// Connections whose replies wait for the sync.
+    /// Connections with replies that wait for the open batch, and for the one that is being synced.
     var holding: [Connection] = []
+    var holdingUnderWay: [Connection] = []
+    /// Events of the batch that is being synced, and of the one that was.
+    private var eventsUnderWay: [EventPush] = []
+    private var newEvents: [EventPush] = []
     /// In an order that depends on arrivals and departures alone; each knows its place.
     var connections: [Connection] = []
     var connectionsOfUID: [UInt32: Int] = [:]
@@ -38,31 +42,25 @@ package final class Batch {
     var closing = Lineup()
     /// What peers' deadlines are counted in.
     var peerClock: PeerClock
-    /// A timer will end more of those who are late.
-    var endsMore = false
     /// The connection that is looked at next for its pace.
     var nextToCheck = 0
-    /// Sockets of peers, refused ones too until they are closed, and how many there may be.
-    var openChannels = 0
-    var maxChannels = Int.max
-    package private(set) var turnIsScheduled = false
-    private var isInTurn = false
+    /// The loop gives it a turn when it has looked at its sockets.
+    package private(set) var wantsTurn = false
+    /// The loop lets it look at what waits in a millisecond: frames without room, and more of those who are late.
+    package internal(set) var wantsLook = false
     /// Engine milliseconds since when writes wait for a checkpoint to make room; 0 = they don't.
     var stalledSince: UInt64 = 0
-    /// A timer will look at the waiting frames again.
-    var looksAgain = false
     /// Requests that this turn has decided.
     private var decidedInTurn = 0
     /// Connections whose next request waits for the sync under way, or for room.
     var stalled: [Connection] = []
     private var entropy = EntropyBlock()
 
-    init(engine: Engine, store: Store, clock: EngineClock, settings: ServerSettings, loop: any EventLoop) throws {
+    init(engine: Engine, store: Store, clock: EngineClock, settings: ServerSettings) throws {
         self.engine = engine
         self.store = store
         self.clock = clock
         self.settings = settings
-        self.loop = loop
         couriers = CourierDesk(texts: settings.texts)
         events = EventFeed()
         let now = clock.now().engineMs
@@ -70,6 +68,8 @@ package final class Batch {
         try couriers.load(from: store, now: now)
         try events.load(from: store, now: now)
     }
+
+    deinit { frame.deallocate() }
 
     /// A connection has input, or room for output: it takes part in the next turn.
     func enqueue(_ connection: Connection) {
@@ -79,22 +79,13 @@ package final class Batch {
         schedule()
     }
 
-    /// One commit task a turn: it runs after every read that this turn of the loop delivers.
-    ///
-    /// A turn that leaves work behind yields to the sockets first: NIO runs tasks that tasks make before it looks at them, so that one
-    /// client's long pipeline, or subscribers that are behind, would keep everybody else waiting until they have been served in full.
-    func schedule() {
-        guard !turnIsScheduled else { return }
-        turnIsScheduled = true
-        let bound = NIOLoopBound(self, eventLoop: loop)
-        guard isInTurn else { return loop.execute { bound.value.turn() } }
-        loop.scheduleTask(in: .microseconds(Bounds.yieldMicros)) { bound.value.turn() }
-    }
+    /// A turn comes, after every read that the loop's next look at its sockets delivers.
+    func schedule() { wantsTurn = true }
 
-    private func turn() {
-        turnIsScheduled = false
-        isInTurn = true
-        defer { isInTurn = false }
+    /// Call when `wantsTurn`, and the sockets were looked at: one client's long pipeline, or subscribers that are behind, mustn't keep
+    /// everybody else waiting until they have been served in full.
+    package func turn() {
+        wantsTurn = false
         guard !isStopped else { return }
         // 1. What this turn works on; callbacks from here on belong to the next.
         let working = queue
@@ -106,46 +97,88 @@ package final class Batch {
         entropy.renew()
         decidedInTurn = 0
         if store.canAccept { stalledSince = 0 }
-        if !store.isCommitting { engine.beginBatch() }
         // 3. Decide, in order of arrival; replies are encoded into the connections, held or ready.
         for connection in working {
             connection.isQueued = false
             decide(connection, context, &state)
         }
-        // 4. Messages that are due, those just created among them, are leased in the same commit.
-        if !store.isCommitting { couriers.lease(engine, context, &state, &entropy) }
-        // 5. One record, one sync.
-        if !store.batchIsEmpty, !store.isCommitting {
-            counters.batches += 1
-            do {
-                if try store.commit(clock: stamp) == .synced { finished(context) }
-            } catch { return endProcess("journal", "\(error)") }
-        }
-        // 6. Replies leave, then pages of events.
+        // 4. One record, one sync; a batch that is being synced goes first.
+        if !store.isCommitting { commit(stamp, context, &state) }
+        // 5. Replies leave, then pages of events.
         for connection in working { connection.flush() }
         if events.sendPages(store, now: context.now) { schedule() }
         do { try store.maintain(now: stamp.engineMs) } catch { endProcess("storage", "\(error)") }
     }
 
-    /// The batch is durable: what was held leaves, then the effects.
-    func finished(_ context: BatchContext) {
-        let released = holding
-        holding.removeAll(keepingCapacity: true)
-        for connection in released { connection.release() }
-        for connection in released { connection.flush() }
-        events.push(engine.events)
-        if couriers.hasWork(now: context.now) { schedule() }
-        if isDraining { onDrain() }
+    /// The open batch goes to the journal, if there is anything in it.
+    /// - Parameter follows: a sync has just ended, and its replies leave after this.
+    private func commit(
+        _ stamp: StoreClock, _ context: BatchContext, _ state: inout StoreState, follows: Bool = false
+    ) {
+        // Messages that are due, those just created among them, are leased in the same commit; not earlier, because a lease runs already
+        // while its push is held.
+        couriers.lease(engine, context, &state, &entropy)
+        if !store.batchIsEmpty { seal(stamp, follows: follows) }
     }
 
-    /// The journal thread reports an overlapped sync.
+    /// What is held for the open batch waits from now on for this sync.
+    func seal(_ stamp: StoreClock, follows: Bool = false) {
+        counters.batches += 1
+        swap(&holding, &holdingUnderWay)
+        for connection in holdingUnderWay { connection.commitHeld() }
+        engine.takeEvents(into: &eventsUnderWay)
+        let isLarge = follows || holdingUnderWay.count >= Bounds.largeBatch
+        do {
+            guard try store.commit(clock: stamp, isLarge: isLarge) == .synced else { return }
+        } catch { return endProcess("journal", "\(error)") }
+        tell(release(), now: stamp.engineMs)
+    }
+
+    /// The journal thread reports an overlapped sync. The batch that was opened meanwhile goes to it before the replies leave.
     package func syncEnded() {
         guard !isStopped else { return }
-        do { try store.finishCommit() } catch { return endProcess("journal", "\(error)") }
-        finished(context(clock.now()))
+        let stamp = clock.now()
+        do {
+            try store.finishCommit()
+            let released = release()
+            let context = context(stamp)
+            var state = StoreState(store: store, now: context.now)
+            entropy.renew()
+            // A checkpoint that waits for a moment without an unsynced batch has it now.
+            if store.batchIsEmpty { try store.maintain(now: stamp.engineMs) }
+            commit(stamp, context, &state, follows: true)
+            tell(released, now: stamp.engineMs)
+        } catch { return endProcess("journal", "\(error)") }
         // Writes that waited for the sync.
         enqueueWaiting()
         schedule()
+    }
+
+    /// The batch is durable: what was held for it may leave.
+    private func release() -> [Connection] {
+        var released = holdingUnderWay
+        holdingUnderWay.removeAll(keepingCapacity: true)
+        for connection in released { connection.release() }
+        if store.batchIsEmpty {
+            // Lookups alone are held beyond it, for what they read of it.
+            for connection in holding {
+                connection.commitHeld()
+                connection.release()
+            }
+            released += holding
+            holding.removeAll(keepingCapacity: true)
+        }
+        swap(&eventsUnderWay, &newEvents)
+        return released
+    }
+
+    /// Replies leave, then the effects.
+    private func tell(_ released: [Connection], now: UInt64) {
+        for connection in released { connection.flush() }
+        events.push(newEvents)
+        newEvents.removeAll(keepingCapacity: true)
+        if couriers.hasWork(now: now) { schedule() }
+        if isDraining { onDrain() }
     }
 
     func context(_ stamp: StoreClock) -> BatchContext {
@@ -162,22 +195,26 @@ package final class Batch {
     /// Decides what is whole in the connection's input: up to the in-flight cap, while its output is read.
     private func decide(_ connection: Connection, _ context: BatchContext, _ state: inout StoreState) {
         var decided = 0
-        while !connection.isClosing, connection.isWritable, connection.input.readableBytes > 0 {
+        while !connection.isClosing, connection.isWritable, !connection.input.isEmpty {
             if decided == Bounds.maxInFlight || decidedInTurn == Bounds.maxBatch || connection.isFull {
                 return enqueue(connection)
             }
-            var consumed = 0
-            connection.input.withUnsafeReadableBytes { bytes in
-                consumed = step(connection, bytes, context, &state)
-            }
+            if connection.holdsMuch { return stall(connection) }
+            let consumed = step(connection, connection.input.bytes, context, &state)
             guard consumed > 0 else { break }
             connection.frameSinceMs = 0
-            connection.input.moveReaderIndex(forwardBy: consumed)
+            connection.input.removeFirst(consumed)
             decided += 1
             decidedInTurn += 1
         }
-        connection.input.discardReadBytes()
         events.queueForPage(connection)
+    }
+
+    /// It takes part again when the sync under way has ended, or there is room.
+    private func stall(_ connection: Connection) {
+        guard !connection.isStalled else { return }
+        stalled.append(connection)
+        connection.isStalled = true
     }
 
     /// One frame; returns its length, or 0 when there is nothing (more) to decide now.
@@ -194,9 +231,7 @@ package final class Batch {
             state.beginRequest()
             if try dispatch(frame, connection, context, &state, &entropy) { return frame.totalBytes }
             // Whoever met a full batch is in the queue for the next one.
-            guard !connection.isQueued, !connection.isStalled else { return 0 }
-            stalled.append(connection)
-            connection.isStalled = true
+            if !connection.isQueued { stall(connection) }
             return 0
         } catch {
             counters.frameErrors += 1

@@ -27,19 +27,21 @@ enum Bounds {
     static let maxConnections = 1_024
     /// Connections that the kernel holds until they are accepted, a flood of connects among them; it cuts this to its `somaxconn`.
     static let backlog: Int32 = 4_096
-    /// Accepts of one turn of the loop, some 25 µs each: NIO's 4 would let a flood of connects keep others in the backlog for seconds.
-    static let acceptsInTurn: UInt = 8
+    /// Accepts of one turn of the loop, some 25 µs each: a few would let a flood of connects keep others in the backlog for seconds.
+    static let acceptsInTurn = 8
     /// Descriptors that peers never get: journal, database, keyring, the loop, standard streams, and a good many to spare, because a journal
     /// segment that can't be opened ends the process.
     static let ownDescriptors = 64
     /// Milliseconds without accepts after one failed, or while descriptors are short.
-    static let acceptPauseMs: Int64 = 100
+    static let acceptPauseMs: UInt64 = 100
     /// Requests of one batch: bounds the time that a turn takes.
     static let maxBatch = 1_024
-    /// Microseconds from a turn that leaves work behind to the next: enough that the loop looks at its sockets in between.
-    static let yieldMicros: Int64 = 20
+    /// Connections that wait for a batch from which on it is worth the hop to the journal thread: so many clients send their next ones meanwhile.
+    static let largeBatch = 6
     /// Messages waiting for a courier; beyond it new challenges are refused as `overloaded`.
     static let maxDueMessages = 100_000
+    /// The same, with messages that are settled and wait for the end of their leases only: 32 bytes each.
+    static let maxHeldMessages = 400_000
     /// Milliseconds that writes wait for a checkpoint to make room, before they are `overloaded`: less than clients wait.
     static let stallMs: UInt64 = 1_000
     /// Events that are kept: beyond it the oldest go before their 30 days (a flood must not fill the disk). About 5 GB.
@@ -57,7 +59,7 @@ enum Bounds {
     /// Milliseconds that a lease lasts by default, and at most.
     static let leaseMs: UInt64 = 15_000
     /// Milliseconds between looks at leases and checkpoints when nothing else happens.
-    static let tickMs: Int64 = 50
+    static let tickMs: UInt64 = 50
     /// Milliseconds between two ticks that count against peers at most: what is beyond was the loop's delay.
     static let lateTickMs: UInt64 = 250
 }

@@ -1,11 +1,7 @@
-package import NIOCore
 import Wire
 
 /// One peer: its bytes in, its bytes out, and what it may do. It decides nothing: `Batch` does, once a turn.
-package final class Connection: ChannelInboundHandler {
-    package typealias InboundIn = ByteBuffer
-    package typealias OutboundOut = ByteBuffer
-
+package final class Connection {
     let batch: Batch
     let listener: ListenerRule
     let uid: UInt32
@@ -17,13 +13,17 @@ package final class Connection: ChannelInboundHandler {
     var subscription: EventFeed.Subscription?
 
     /// Undecided input.
-    var input = ByteBuffer()
-    /// Replies that may leave at the end of the turn.
-    private var ready = ByteBuffer()
-    /// Replies and pushes that wait for the sync of the batch under way: at most one is unsynced, so one buffer is enough.
-    private var held = ByteBuffer()
-    private var context: ChannelHandlerContext?
+    var input = ByteQueue()
+    /// Replies that may leave at the end of the turn, and what the peer hasn't taken yet.
+    private var ready = ByteQueue()
+    /// Replies and pushes that wait for a sync: first those of the batch that is being synced, then those of the open one.
+    private var held = ByteQueue()
+    /// Bytes of the first kind.
+    private var heldUnderWay = 0
+    private var transport: (any Transport)?
     private(set) var isClosing = false
+    /// The peer has left bytes of `ready` untaken.
+    private var isBlocked = false
     /// Waits in the batch's list for its turn.
     var isQueued = false
     /// Waits for the sync under way, or for room.
@@ -35,16 +35,15 @@ package final class Connection: ChannelInboundHandler {
     var isLinedUp = false
     var linedUpMs: UInt64 = 0
     var next: Connection?
-    weak var previous: Connection?
+    var previous: Connection?
 
     /// The peer clock's milliseconds since when the input begins with a part of a frame; 0 = it doesn't. More bytes of it don't change that.
     var frameSinceMs: UInt64 = 0
     /// The peer clock's milliseconds since when output waits for the peer, and what it had taken by then; 0 = nothing waits.
     private var unreadSinceMs: UInt64 = 0
     private var takenThen = 0
-    /// Bytes handed to the channel so far, and how many of them the peer is known to have taken.
-    private var flushed = 0
-    private var settled = 0
+    /// Bytes that the peer has taken.
+    private var taken = 0
 
     package init(batch: Batch, listener: ListenerRule, uid: UInt32) {
         self.batch = batch
@@ -52,52 +51,49 @@ package final class Connection: ChannelInboundHandler {
         self.uid = uid
     }
 
-    // MARK: NIO's calls
+    // MARK: its transport's calls
 
-    package func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        batch.openChannels += 1
-    }
-
-    package func handlerRemoved(context: ChannelHandlerContext) {
-        batch.openChannels -= 1
-        self.context = nil
-    }
-
-    package func channelActive(context: ChannelHandlerContext) {
+    package func begin(on transport: any Transport) {
+        self.transport = transport
         if let refusal = batch.add(self) { close(refusal) }
     }
 
-    /// Only appends: the turn's commit task decides.
-    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    /// Only appends: the turn decides.
+    package func received(_ bytes: UnsafeRawBufferPointer) {
         guard !isClosing else { return }
-        var bytes = unwrapInboundIn(data)
-        input.writeBuffer(&bytes)
-        guard input.readableBytes <= Bounds.maxInputBytes else {
+        input.append(bytes)
+        guard input.count <= Bounds.maxInputBytes else {
             return close(Goodbye(.inputOverflow, "more than 64 KiB of requests without reading replies"))
         }
         batch.enqueue(self)
     }
 
-    package func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { batch.enqueue(self) }
+    /// There is room again.
+    package func canSend() {
+        isBlocked = false
+        flush()
+        if ready.count <= Bounds.maxOutputBytes / 2 { batch.enqueue(self) }
     }
 
-    package func channelInactive(context: ChannelHandlerContext) {
+    package func ended() {
         batch.remove(self)
         isClosing = true
-        self.context = nil
+        transport = nil
+        ready = ByteQueue()
+        held = ByteQueue()
+        heldUnderWay = 0
     }
-
-    package func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     // MARK: the batch's calls
 
     /// Output is being read: decisions go on.
-    var isWritable: Bool { context?.channel.isWritable ?? false }
+    var isWritable: Bool { transport != nil && !(isBlocked && isFull) }
 
     /// As much is ready as may wait unread: the rest is decided in another turn.
-    var isFull: Bool { ready.readableBytes >= Bounds.maxOutputBytes }
+    var isFull: Bool { ready.count >= Bounds.maxOutputBytes }
+
+    /// As much waits for the sync as may.
+    var holdsMuch: Bool { held.count >= Bounds.maxOutputBytes }
 
     func hasHalfAFrame(now: UInt64) {
         if frameSinceMs == 0 { frameSinceMs = now }
@@ -105,17 +101,15 @@ package final class Connection: ChannelInboundHandler {
 
     /// Ends the connection of a peer that dribbles a frame, or leaves its replies unread: less than the bound in the time isn't reading.
     func checkPace(now: UInt64) {
-        guard !isClosing, let context else { return }
+        guard !isClosing else { return }
         if frameSinceMs != 0, now >= frameSinceMs + batch.settings.frameMillis {
             return close(Goodbye(.frameTimeout, "a frame wasn't whole within \(batch.settings.frameMillis) ms"))
         }
-        guard flushed > settled else { return }
-        let pending = unsentBytes(context.channel)
-        let taken = flushed - pending
-        if pending == 0 {
-            settled = flushed
+        guard isBlocked else {
             unreadSinceMs = 0
-        } else if unreadSinceMs == 0 || taken - takenThen >= Bounds.maxOutputBytes {
+            return
+        }
+        if unreadSinceMs == 0 || taken - takenThen >= Bounds.maxOutputBytes {
             unreadSinceMs = now
             takenThen = taken
         } else if now >= unreadSinceMs + batch.settings.unreadMillis {
@@ -123,58 +117,51 @@ package final class Connection: ChannelInboundHandler {
         }
     }
 
-    private func unsentBytes(_ channel: any Channel) -> Int {
-        do { return try channel.syncOptions?.getOption(.bufferedWritableBytes) ?? 0 } catch { return 0 }
-    }
-
     /// No more waiting for the peer to read its Goodbye.
-    func cut() { context?.close(promise: nil) }
+    func cut() { transport?.close() }
 
     /// Adds a frame that `encode` writes; `isHeld`: it waits for the sync.
     func send(isHeld: Bool, _ encode: (UnsafeMutableRawBufferPointer) throws -> Int) {
-        func append(_ buffer: inout ByteBuffer) {
-            do {
-                try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: FrameLimits.maxFrameBytes, encode)
-            } catch {
-                preconditionFailure("a reply of our own doesn't fit a frame: \(error)")
-            }
+        // By way of the batch's one frame: a queue would keep room for the largest reply, which is rare.
+        let frame: UnsafeRawBufferPointer
+        do {
+            frame = UnsafeRawBufferPointer(rebasing: batch.frame[..<(try encode(batch.frame))])
+        } catch {
+            preconditionFailure("a reply of our own doesn't fit a frame: \(error)")
         }
-        guard isHeld else { return append(&ready) }
-        if held.readableBytes == 0 { batch.holding.append(self) }
-        append(&held)
+        guard isHeld else { return ready.append(frame) }
+        if held.count == heldUnderWay { batch.holding.append(self) }
+        held.append(frame)
     }
 
-    /// The sync is done: what was held may leave.
+    /// The open batch is being synced from now on.
+    func commitHeld() { heldUnderWay = held.count }
+
+    /// The sync is done: what it held may leave.
     func release() {
-        if held.readableBytes > 0 {
-            ready.writeBuffer(&held)
-            held.clear()
-        }
+        ready.append(UnsafeRawBufferPointer(rebasing: held.bytes[..<heldUnderWay]))
+        held.removeFirst(heldUnderWay)
+        heldUnderWay = 0
     }
 
-    /// Hands the ready bytes to the channel. NIO may call back in here: the buffer is moved out first.
+    /// Hands the ready bytes to the peer, as many as it takes.
     func flush() {
-        guard ready.readableBytes > 0, let context else { return }
-        // To its size: a small reply stands in a buffer for the largest, and what a peer leaves unread would hold many of those.
-        var bytes = context.channel.allocator.buffer(capacity: ready.readableBytes)
-        bytes.writeImmutableBuffer(ready)
-        ready = ByteBuffer()
-        flushed += bytes.readableBytes
-        guard isClosing, held.readableBytes == 0 else {
-            return context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        }
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.writeAndFlush(wrapOutboundOut(bytes)).whenComplete { _ in bound.value.close(promise: nil) }
+        guard !ready.isEmpty, !isBlocked, let transport else { return }
+        let count = transport.send(ready.bytes)
+        taken += count
+        ready.removeFirst(count)
+        isBlocked = !ready.isEmpty
+        if isClosing, !isBlocked, held.isEmpty { transport.close() }
     }
 
     /// Says why as the last frame, then closes. Held replies of the batch under way go first. A peer that doesn't read its
     /// Goodbye is cut off.
     func close(_ goodbye: Goodbye) {
-        guard !isClosing, let context else { return }
+        guard !isClosing, let transport else { return }
         batch.farewell(self)
         isClosing = true
-        _ = context.channel.setOption(.autoRead, value: false)
-        send(isHeld: held.readableBytes > 0) { try FieldEncoder.push(goodbye, into: $0) }
+        transport.stopReading()
+        send(isHeld: !held.isEmpty) { try FieldEncoder.push(goodbye, into: $0) }
         flush()
     }
 }

@@ -6,8 +6,7 @@ import Wire
 /// Which messages are due, and which couriers take more. The queue is derived: the outbox in the store is the truth.
 package final class CourierDesk {
     private let texts: MessageTexts
-    /// A binary heap by due time.
-    private var due: [MessageKey] = []
+    private var due = DueQueue()
     private var couriers: [Connection] = []
     private var turn = 0
     /// The text being rendered.
@@ -16,14 +15,14 @@ package final class CourierDesk {
     init(texts: MessageTexts) { self.texts = texts }
 
     /// Room for more messages.
-    var canAccept: Bool { due.count < Bounds.maxDueMessages }
+    var canAccept: Bool { due.count < Bounds.maxDueMessages && due.held < Bounds.maxHeldMessages }
     package var waiting: Int { due.count }
 
     /// At start: what was queued or leased when the server stopped.
     func load(from store: Store, now: UInt64) throws {
         try store.scan(table: Table.outbox.rawValue, from: [], now: now) { key, value, _ in
             if key.count == 17, let time = Engine.dueTime(value: value) {
-                push(
+                due.push(
                     MessageKey(
                         challenge: Bytes16(
                             high: UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)),
@@ -34,8 +33,11 @@ package final class CourierDesk {
         }
     }
 
-    /// Messages that the last batch made due.
-    func take(_ messages: [MessageKey]) { for message in messages { push(message) } }
+    /// Messages that the batch settled and made due.
+    private func take(_ engine: Engine) {
+        for _ in 0..<engine.takeSettled() { due.settle() }
+        engine.takeDue { due.push($0) }
+    }
 
     func credit(_ message: LeaseMessages, _ connection: Connection) -> LeaseMessages.Reply {
         connection.courierCredit = min(message.credit, UInt16(Bounds.maxInFlight))
@@ -66,9 +68,9 @@ package final class CourierDesk {
 
     /// Leases what is due, in the batch's own commit; the pushes are held for its sync.
     func lease(_ engine: Engine, _ context: BatchContext, _ state: inout StoreState, _ entropy: inout EntropyBlock) {
-        take(engine.takeDueMessages())
+        take(engine)
         while let first = due.first, first.notBefore <= context.now, state.store.canAccept, let courier = nextCourier() {
-            _ = pop()
+            due.pop()
             let result = engine.lease(
                 first, leaseMs: courier.leaseMs, token: entropy.next().token, context: context, state: &state)
             switch result {
@@ -78,44 +80,11 @@ package final class CourierDesk {
                 var push = draft.push
                 push.text = texts.render(draft, &scratch)
                 courier.send(isHeld: true) { try FieldEncoder.push(push, into: $0) }
-                self.push(MessageKey(challenge: first.challenge, send: first.send, notBefore: push.leaseUntilMs))
+                due.push(MessageKey(challenge: first.challenge, send: first.send, notBefore: push.leaseUntilMs))
             case .later(let time):
-                push(MessageKey(challenge: first.challenge, send: first.send, notBefore: time))
-            case .gone:
-                break
+                due.push(MessageKey(challenge: first.challenge, send: first.send, notBefore: time))
+            case .gone: due.wasSettled()
             }
         }
-    }
-
-    // MARK: the heap
-
-    private func push(_ key: MessageKey) {
-        due.append(key)
-        var child = due.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            if due[parent].notBefore <= due[child].notBefore { break }
-            due.swapAt(parent, child)
-            child = parent
-        }
-    }
-
-    private func pop() -> MessageKey? {
-        guard let first = due.first else { return nil }
-        let last = due.removeLast()
-        if due.isEmpty { return first }
-        due[0] = last
-        var parent = 0
-        while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2]
-            where child < due.count && due[child].notBefore < due[least].notBefore {
-                least = child
-            }
-            if least == parent { break }
-            due.swapAt(parent, least)
-            parent = least
-        }
-        return first
     }
 }

@@ -96,7 +96,7 @@ extension Batch {
     ) -> Bool {
         let isWrite = request.isWrite
         if isWrite {
-            if store.isCommitting { return false }
+            if !store.takesWrites { return false }
             if !store.canAccept, waitsForRoom(connection, context.now) { return false }
             if isDraining {
                 refuse(.draining, frame, connection, retryAfterMs: 1_000)

@@ -1,9 +1,9 @@
 /// Connections in the order in which their time began, so that the first is the first to be late. Linked through the connections
 /// themselves: joining, leaving and looking for who is late cost the same however many there are, which a flood of connects can't
-/// change (NIO's own timers are searched one by one when they are cancelled).
+/// change.
 struct Lineup {
     private(set) var first: Connection?
-    private weak var last: Connection?
+    private var last: Connection?
     private(set) var count = 0
 
     /// Joins at the end; `now`: the peer clock's milliseconds, never less than before.
@@ -17,7 +17,7 @@ struct Lineup {
         count += 1
     }
 
-    /// Leaves, from any place; without effect for one that isn't here.
+    /// Leaves, from any place, and takes no part in its neighbours' life any more; without effect for one that isn't here.
     mutating func remove(_ connection: Connection) {
         guard connection.isLinedUp else { return }
         connection.isLinedUp = false

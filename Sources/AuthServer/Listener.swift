@@ -1,14 +1,5 @@
 import CLinuxShim
 import Glibc
-import NIOCore
-import NIOPosix
-
-/// The kernel's word on who connected; the layout of `struct ucred`.
-struct PeerCredentials: Sendable {
-    var pid: Int32 = 0
-    var uid: UInt32 = 0
-    var gid: UInt32 = 0
-}
 
 /// A bound Unix socket. A stale file is replaced by a rename, so there is no moment without a socket; at the end it is removed only if it is
 /// still ours.
@@ -19,19 +10,19 @@ final class Listener {
     }
 
     let rule: ListenerRule
-    private let channel: any Channel
+    let descriptor: Int32
     private let inode: UInt64
     private let lock: Int32
 
-    private init(rule: ListenerRule, channel: any Channel, inode: UInt64, lock: Int32) {
+    private init(rule: ListenerRule, descriptor: Int32, inode: UInt64, lock: Int32) {
         self.rule = rule
-        self.channel = channel
+        self.descriptor = descriptor
         self.inode = inode
         self.lock = lock
     }
 
     /// Binds and listens; on the calling thread, before the loop serves.
-    static func start(_ rule: ListenerRule, batch: Batch, group: MultiThreadedEventLoopGroup) throws -> Listener {
+    static func start(_ rule: ListenerRule) throws -> Listener {
         guard rule.path.utf8.count <= ListenerRule.maxPathBytes else {
             throw Failure(
                 description: "socket path \(rule.path) has \(rule.path.utf8.count) bytes; the kernel allows \(ListenerRule.maxPathBytes). "
@@ -50,34 +41,22 @@ final class Listener {
             close(lock)
             throw error
         }
-        let box = Handoff(value: batch)
-        let bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: Bounds.backlog)
-            .serverChannelOption(.maxMessagesPerRead, value: Bounds.acceptsInTurn)
-            .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptGate(batch: box.value))
-                }
-            }
-            .childChannelOption(.maxMessagesPerRead, value: 1)
-            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Bounds.readBytes))
-            .childChannelOption(
-                .writeBufferWaterMark,
-                value: .init(low: Bounds.maxOutputBytes / 2, high: Bounds.maxOutputBytes))
-            .childChannelInitializer { child in
-                peer(of: child).flatMapThrowing { credentials in
-                    try child.pipeline.syncOperations.addHandler(
-                        Connection(batch: box.value, listener: rule, uid: credentials.uid))
-                }
-            }
         // A short name beside it, then a rename over whatever is there.
         let staged = staging(rule.path)
         if staged != rule.path { unlink(staged) } else { unlink(rule.path) }
-        let channel = try bootstrap.bind(unixDomainSocketPath: staged).wait()
-        guard chmod(staged, mode_t(rule.mode)) == 0, staged == rule.path || rename(staged, rule.path) == 0 else {
-            throw Failure(description: "\(rule.path): \(String(cString: strerror(errno)))")
+        let descriptor = linux_listen(staged, Bounds.backlog)
+        guard descriptor >= 0 else {
+            close(lock)
+            throw Failure(description: "\(rule.path): \(String(cString: strerror(-descriptor)))")
         }
-        return Listener(rule: rule, channel: channel, inode: fileIdentity(rule.path), lock: lock)
+        guard chmod(staged, mode_t(rule.mode)) == 0, staged == rule.path || rename(staged, rule.path) == 0 else {
+            let reason = String(cString: strerror(errno))
+            unlink(staged)
+            close(descriptor)
+            close(lock)
+            throw Failure(description: "\(rule.path): \(reason)")
+        }
+        return Listener(rule: rule, descriptor: descriptor, inode: fileIdentity(rule.path), lock: lock)
     }
 
     /// Only a socket that nobody listens at is replaced: another program's socket, or a file named by mistake, stays.
@@ -101,13 +80,6 @@ final class Listener {
         return staged.utf8.count <= ListenerRule.maxPathBytes ? staged : path
     }
 
-    private static func peer(of channel: any Channel) -> EventLoopFuture<PeerCredentials> {
-        guard let options = channel as? any SocketOptionProvider else {
-            return channel.eventLoop.makeFailedFuture(Failure(description: "no socket options"))
-        }
-        return options.unsafeGetSocketOption(level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED))
-    }
-
     private static func fileIdentity(_ path: String) -> UInt64 {
         var info = stat()
         return stat(path, &info) == 0 ? UInt64(info.st_ino) : 0
@@ -116,7 +88,7 @@ final class Listener {
     /// No new connections; the file goes if it is still ours.
     func stop() {
         if Listener.fileIdentity(rule.path) == inode { unlink(rule.path) }
-        channel.close(promise: nil)
+        close(descriptor)
         close(lock)
     }
 }

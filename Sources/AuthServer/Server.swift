@@ -3,8 +3,6 @@ import Engine
 import Glibc
 import LibCrypto
 public import Logging
-import NIOCore
-import NIOPosix
 import Store
 import Wire
 
@@ -12,9 +10,7 @@ import Wire
 public final class Server {
     private let settings: ServerSettings
     private let log: Logger
-    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    private(set) var served: (batch: Batch, store: Store)?
-    private var listeners: [Listener] = []
+    private(set) var served: (batch: Batch, store: Store, loop: EventLoop)?
 
     /// Nothing happens before `run`.
     public init(settings: ServerSettings, log: Logger) {
@@ -51,27 +47,23 @@ public final class Server {
     /// Opens and listens; returns when the sockets accept.
     func start(onDrain: @escaping @Sendable () -> Void) throws {
         let started = linux_monotonic_nanos()
-        let channels = try Server.channelsThatFit(settings.maxConnections)
+        let loop = try EventLoop(maxSockets: try Server.socketsThatFit(settings.maxConnections))
         let master = try MasterKey.load(settings.masterKeyPath)
         let core = try ServerCore(settings, master: master)
         let store = core.store
-        let loop = group.next()
         let note = try CrashNote(in: settings.dataPath, now: core.clock.now().engineMs)
-        let box = Handoff(value: (core, PoisonGuard(note: note, master: master)))
-        let batch = try loop.submit { () -> Handoff<Batch> in
-            let batch = try box.value.0.makeBatch(on: loop, poison: box.value.1)
-            Server.tick(batch, loop)
-            batch.maxChannels = channels
-            batch.onDrain = onDrain
-            return Handoff(value: batch)
-        }.wait().value
-        served = (batch, store)
-        // Nothing is served before the start's own record is durable: it tells this boot, its clock and whether challenges are void, and
-        // a second start must not know less than a peer was told.
-        let served = Handoff(value: batch)
-        while try loop.submit({ served.value.store.isCommitting }).wait() { usleep(200) }
+        let batch = try core.makeBatch(poison: PoisonGuard(note: note, master: master)) { loop.signal($0) }
+        batch.onDrain = onDrain
+        loop.start(batch)
+        served = (batch, store, loop)
         do {
-            for rule in settings.listeners { listeners.append(try Listener.start(rule, batch: batch, group: group)) }
+            // Nothing is served before the start's own record is durable: it tells this boot, its clock and whether challenges are void, and
+            // a second start must not know less than a peer was told.
+            while try loop.submit({ store.isCommitting }) { usleep(200) }
+            for rule in settings.listeners {
+                let listener = try Listener.start(rule)
+                try loop.submit { try loop.add(listener) }
+            }
         } catch {
             // The sockets that were made go, the store is closed: as if it had never started.
             try stop()
@@ -90,7 +82,7 @@ public final class Server {
 
     /// Peers' sockets may take nine tenths of the descriptors less otpd's own. `connections` must fit, else a full house would end in a
     /// journal that can't be opened.
-    private static func channelsThatFit(_ connections: Int) throws -> Int {
+    private static func socketsThatFit(_ connections: Int) throws -> Int {
         let limit = linux_raise_descriptor_limit()
         let room = limit / 10 * 9 - Bounds.ownDescriptors
         guard connections <= room else {
@@ -99,14 +91,6 @@ public final class Server {
                     + "connections. Raise the limit (LimitNOFILE= in the unit, or `ulimit -Hn`), or lower max_connections.")
         }
         return room
-    }
-
-    /// The loop's timer wakes the batch.
-    private static func tick(_ batch: Batch, _ loop: any EventLoop) {
-        let bound = NIOLoopBound(batch, eventLoop: loop)
-        loop.scheduleRepeatedTask(
-            initialDelay: .milliseconds(Bounds.tickMs), delay: .milliseconds(Bounds.tickMs)
-        ) { _ in bound.value.tick() }
     }
 
     private func waitForStop() {
@@ -118,42 +102,35 @@ public final class Server {
 
     /// Stop accepting, answer what is in flight, say goodbye, checkpoint: within 2 s.
     func stop() throws {
-        guard let (batch, store) = served else { return }
+        guard let (batch, store, loop) = served else { return }
         served = nil
-        for listener in listeners { listener.stop() }
-        let box = Handoff(value: batch)
-        let loop = group.next()
+        try loop.submit { loop.closeListeners() }
         // What has arrived is read, decided and answered: the loop looks at its sockets before each of these questions, and
         // has found nothing three times.
         let deadline = linux_monotonic_nanos() + 1_000_000_000
         var (quiet, seen) = (0, UInt64.max)
         while quiet < 3, linux_monotonic_nanos() < deadline {
             usleep(1_000)
-            let (isIdle, requests) = try loop.submit { (box.value.isIdle, box.value.counters.requests) }.wait()
+            let (isIdle, requests) = try loop.submit { (batch.isIdle, batch.counters.requests) }
             quiet = isIdle && requests == seen ? quiet + 1 : 0
             seen = requests
         }
-        try loop.submit { box.value.sayGoodbye() }.wait()
+        try loop.submit { batch.sayGoodbye() }
         // The last commit may be with the journal thread, on a slow disk for long.
-        while try loop.submit({ box.value.store.isCommitting }).wait() { usleep(1_000) }
+        while try loop.submit({ store.isCommitting }) { usleep(1_000) }
         usleep(20_000)
         // The last commit may still be on the journal thread: a slow disk gets its time, and the store is closed when it is done.
         let end = linux_monotonic_nanos() + 10_000_000_000
-        while try !loop.submit({ try box.value.closeIfIdle() }).wait() {
+        while try !loop.submit({ try batch.closeIfIdle() }) {
             guard linux_monotonic_nanos() < end else { return endProcess("journal", "the last sync took over 10 s") }
             usleep(1_000)
         }
-        try group.syncShutdownGracefully()
+        try loop.stop()
         // They hold the batch, which holds the store.
         store.onSynced = nil
         store.onCheckpointDone = nil
         log.info("stopped")
     }
-}
-
-/// A value that moves to the event loop's thread and is used there alone from then on.
-struct Handoff<Value>: @unchecked Sendable {  // the loop's queue orders the hand-over
-    let value: Value
 }
 
 extension Batch {
@@ -170,6 +147,7 @@ extension Batch {
         isStopped = true
         queue = []
         holding = []
+        holdingUnderWay = []
         stalled = []
     }
 

@@ -1,10 +1,9 @@
 package import Engine
 package import LibCrypto
-package import NIOCore
 package import Store
 import Wire
 
-/// What a server stands on: the recovered store, its clock and its rules. Made on any thread; the batch on them is made on the loop.
+/// What a server stands on: the recovered store, its clock and its rules. Made on any thread, and so is the batch on them, until the loop takes it.
 package struct ServerCore {
     package let store: Store
     package let clock: EngineClock
@@ -27,13 +26,14 @@ package struct ServerCore {
         self.settings = settings
     }
 
-    /// The batch, woken by the store's jobs, its start noted in a first commit. On the loop.
-    /// - Parameter poison: of a real server; none where the data folder isn't on a real disk.
-    package func makeBatch(on loop: any EventLoop, poison: PoisonGuard? = nil) throws -> Batch {
-        let batch = try Batch(engine: engine, store: store, clock: clock, settings: settings, loop: loop)
-        let bound = NIOLoopBound(batch, eventLoop: loop)
-        store.onSynced = { loop.execute { bound.value.syncEnded() } }
-        store.onCheckpointDone = { loop.execute { bound.value.tick() } }
+    /// The batch, its start noted in a first commit.
+    /// - Parameters:
+    ///   - poison: of a real server; none where the data folder isn't on a real disk.
+    ///   - signal: called on the store's threads; the batch then takes the signal on its own.
+    package func makeBatch(poison: PoisonGuard? = nil, signal: @escaping @Sendable (Signal) -> Void) throws -> Batch {
+        let batch = try Batch(engine: engine, store: store, clock: clock, settings: settings)
+        store.onSynced = { signal(.synced) }
+        store.onCheckpointDone = { signal(.checkpointed) }
         batch.poison = poison
         let news: [EventPush.Kind] = poison?.hasNews ?? false ? [.requestQuarantined] : []
         batch.note((clock.voidBefore > 0 ? [.clockStepped] : []) + [.serverStarted] + news)

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -124,6 +126,97 @@ int linux_connect(const char *path) {
         return -error;
     }
     return fd;
+}
+
+int linux_listen(const char *path, int backlog) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) return -ENAMETOOLONG;
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -errno;
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, backlog) != 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+int linux_accept(int listener, uid_t *uid) {
+    int fd;
+    do fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+    if (fd < 0) return -errno;
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    *uid = peer.uid;
+    return fd;
+}
+
+ssize_t linux_receive(int fd, void *buffer, size_t length) {
+    ssize_t count;
+    do count = recv(fd, buffer, length, MSG_DONTWAIT);
+    while (count < 0 && errno == EINTR);
+    return count >= 0 ? count : -errno;
+}
+
+ssize_t linux_send(int fd, const void *bytes, size_t length) {
+    ssize_t count;
+    do count = send(fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (count < 0 && errno == EINTR);
+    return count >= 0 ? count : -errno;
+}
+
+int linux_poll_create(void) {
+    int poll = epoll_create1(EPOLL_CLOEXEC);
+    return poll >= 0 ? poll : -errno;
+}
+
+static int watch(int operation, int poll, int fd, uint32_t token, int reads, int writes) {
+    struct epoll_event event = {.events = (reads ? EPOLLIN : 0u) | (writes ? EPOLLOUT : 0u), .data.u32 = token};
+    return epoll_ctl(poll, operation, fd, &event) == 0 ? 0 : -errno;
+}
+
+int linux_poll_add(int poll, int fd, uint32_t token, int reads, int writes) {
+    return watch(EPOLL_CTL_ADD, poll, fd, token, reads, writes);
+}
+
+int linux_poll_change(int poll, int fd, uint32_t token, int reads, int writes) {
+    return watch(EPOLL_CTL_MOD, poll, fd, token, reads, writes);
+}
+
+int linux_poll_wait(int poll, struct linux_readiness *ready, int capacity, int milliseconds) {
+    struct epoll_event events[256];
+    int count = epoll_wait(poll, events, capacity < 256 ? capacity : 256, milliseconds);
+    if (count < 0) return errno == EINTR ? 0 : -errno;
+    for (int i = 0; i < count; i++) {
+        uint32_t found = events[i].events;
+        ready[i].token = events[i].data.u32;
+        ready[i].can_read = (found & EPOLLIN) != 0;
+        ready[i].can_write = (found & EPOLLOUT) != 0;
+        ready[i].is_over = (found & (EPOLLHUP | EPOLLERR)) != 0;
+    }
+    return count;
+}
+
+int linux_bell(void) {
+    int bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return bell >= 0 ? bell : -errno;
+}
+
+void linux_ring(int bell) {
+    uint64_t one = 1;
+    while (write(bell, &one, sizeof one) < 0 && errno == EINTR) {}
+}
+
+void linux_hear(int bell) {
+    uint64_t count;
+    while (read(bell, &count, sizeof count) < 0 && errno == EINTR) {}
 }
 
 int linux_notify(const char *message) {

@@ -124,6 +124,7 @@ extension Engine {
         _ message: inout OutboxRecord, _ next: OutboxRecord.State, _ delivery: StatusRequest.Delivery,
         _ kind: EventPush.Kind, _ m: ReportMessage, _ context: BatchContext, _ state: inout S
     ) {
+        if message.state == .queued || message.state == .leased { settledMessages += 1 }
         message.state = next
         write(message, m.challenge, m.send, &state)
         tell(kind, delivery, m.challenge, m.send, context, &state)

@@ -15,6 +15,8 @@ public final class Engine {
     public private(set) var events: [EventPush] = []
     /// Messages that this batch made due: the server's courier queue takes them after the sync.
     public internal(set) var dueMessages: [MessageKey] = []
+    /// How many waiting messages this batch settled: they won't be sent (again).
+    var settledMessages = 0
 
     /// - Parameter tenants: checked by the caller: numbers and names are unique.
     public init(tenants: [TenantPolicy], keys: EngineKeys) {
@@ -28,13 +30,25 @@ public final class Engine {
     public func beginBatch() {
         events.removeAll(keepingCapacity: true)
         dueMessages.removeAll(keepingCapacity: true)
+        settledMessages = 0
     }
 
-    /// Moves the due messages out: a lease in the same batch takes them at once.
-    public func takeDueMessages() -> [MessageKey] {
-        if dueMessages.isEmpty { return [] }
-        defer { dueMessages.removeAll(keepingCapacity: true) }
-        return dueMessages
+    /// Moves the batch's events to `taken`, whose memory serves the next batch.
+    public func takeEvents(into taken: inout [EventPush]) {
+        taken.removeAll(keepingCapacity: true)
+        swap(&events, &taken)
+    }
+
+    /// How many waiting messages were settled since the last question.
+    public func takeSettled() -> Int {
+        defer { settledMessages = 0 }
+        return settledMessages
+    }
+
+    /// Hands the due messages out: a lease in the same batch takes them at once.
+    public func takeDue(_ body: (MessageKey) -> Void) {
+        for key in dueMessages { body(key) }
+        dueMessages.removeAll(keepingCapacity: true)
     }
 
     /// Decides one request. Writes go to `state`; the reply may leave once they are durable.

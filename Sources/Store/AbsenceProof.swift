@@ -38,16 +38,17 @@ final class AbsenceProof {
         let cursor = try cursor(Int(table), transaction, snapshot)
         var k = MDB_val(mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
         var v = MDB_val()
+        var page: UInt?
         var code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE)
         if code == 0 {
-            try checkNeighbour(table, k, v, isBeyond: key)
+            try checkNeighbour(table, k, v, &page, isBeyond: key)
             code = mdb_cursor_get(cursor, &k, &v, MDB_PREV)
         } else if code == MDB_NOTFOUND {
             code = mdb_cursor_get(cursor, &k, &v, MDB_LAST)
         }
         if code == MDB_NOTFOUND { return }
         guard code == 0 else { throw .lmdb(operation: "mdb_cursor_get", code: code) }
-        try checkNeighbour(table, k, v, isBefore: key)
+        try checkNeighbour(table, k, v, &page, isBefore: key)
     }
 
     private func cursor(_ table: Int, _ transaction: OpaquePointer, _ snapshot: Int) throws(StoreError) -> OpaquePointer {
@@ -66,16 +67,19 @@ final class AbsenceProof {
         return cursor
     }
 
+    /// - Parameter page: the leaf that was looked at last, and was whole; most neighbours share it.
     private func checkNeighbour(
-        _ table: UInt8, _ k: MDB_val, _ v: MDB_val, isBeyond lower: UnsafeRawBufferPointer? = nil,
+        _ table: UInt8, _ k: MDB_val, _ v: MDB_val, _ page: inout UInt?, isBeyond lower: UnsafeRawBufferPointer? = nil,
         isBefore upper: UnsafeRawBufferPointer? = nil
     ) throws(StoreError) {
         let key = UnsafeRawBufferPointer(start: k.mv_data, count: k.mv_size)
         let value = UnsafeRawBufferPointer(start: v.mv_data, count: v.mv_size)
         let isOutside = (lower.map { isLess($0, key) } ?? true) && (upper.map { isLess(key, $0) } ?? true)
-        guard isOutside, LeafPage(of: key)?.isWhole ?? false else {
+        let address = LeafPage.address(of: key)
+        guard isOutside, page == address || LeafPage(of: key)?.isWhole ?? false else {
             throw .damaged(path: "lmdb table \(table)", detail: "the records around a missing one are out of order or incomplete")
         }
+        page = address
         _ = try opener.open(table: table, key: key, sealed: value, into: plain)
     }
 }
@@ -87,6 +91,8 @@ private struct LeafPage {
     private static let headBytes = 16
     private static let recordHeadBytes = 8
     private let page: UnsafeRawBufferPointer
+
+    static func address(of key: UnsafeRawBufferPointer) -> UInt { UInt(bitPattern: key.baseAddress) & ~UInt(bytes - 1) }
 
     init?(of key: UnsafeRawBufferPointer) {
         guard let start = key.baseAddress else { return nil }

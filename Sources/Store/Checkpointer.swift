@@ -28,8 +28,9 @@ package final class Checkpointer {
         case recycled
     }
 
-    /// Keys of one LMDB transaction: bounds how long the writer lock and dirty pages are held.
-    var keysPerTransaction = 4_096
+    /// Keys of one LMDB transaction: bounds how long the writer lock and dirty pages are held, and how many of these a journal sync finds
+    /// before it in the disk's queue.
+    var keysPerTransaction = 1_024
     /// For tests: true cuts the checkpoint off at a step, as a kill would.
     var cutsOff: ((Step) -> Bool)?
 

@@ -9,8 +9,9 @@ final class Journal {
     let folder: String
     let segmentBytes: Int
     let uuid: (UInt64, UInt64)
-    /// Header, payload in the making, tag.
-    let buffer: UnsafeMutableRawBufferPointer
+    /// Header, payload in the making, tag; and the record that was sealed last, which the journal thread may be writing.
+    private var buffer: UnsafeMutableRawBufferPointer
+    private(set) var sealed: UnsafeMutableRawBufferPointer
     private(set) var position: Position
     private var file: FileDescriptor
     private let cipher: AEAD
@@ -33,6 +34,7 @@ final class Journal {
         cipher = key.journalCipher()
         dataKey = key.id
         buffer = .allocate(byteCount: JournalRecord.padded(JournalRecord.maxPayloadBytes), alignment: 4096)
+        sealed = .allocate(byteCount: JournalRecord.padded(JournalRecord.maxPayloadBytes), alignment: 4096)
         aadScratch = .allocate(byteCount: JournalRecord.headerBytes, alignment: 8)
         file = try FileDescriptor(Journal.path(folder, position.segment), O_RDWR)
         limit = min(segmentBytes, try file.size)
@@ -40,6 +42,7 @@ final class Journal {
 
     deinit {
         buffer.deallocate()
+        sealed.deallocate()
         aadScratch.deallocate()
     }
 
@@ -91,7 +94,7 @@ final class Journal {
     /// The payload's place in `buffer`.
     var payload: UnsafeMutableRawBufferPointer { buffer.slice(JournalRecord.headerBytes, payloadCapacity) }
 
-    /// Seals the payload in place and makes the record whole. Returns the bytes to write.
+    /// Seals the payload in place and makes the record whole; the next payload begins in the other buffer. Returns the bytes to write.
     func seal(payloadBytes: Int, epoch: UInt32, clock: StoreClock) throws(StoreError) -> Int {
         let total = JournalRecord.padded(payloadBytes)
         precondition(payloadBytes <= payloadCapacity, "a batch fits into one segment")
@@ -116,12 +119,13 @@ final class Journal {
         position.next += UInt64(total)
         position.tag = (view.u64(end - 16), view.u64(end - 8))
         position.clock = clock
+        swap(&buffer, &sealed)
         return total
     }
 
-    /// Appends the sealed record and syncs it: the moment of truth. Any failure is final.
+    /// Appends the sealed record and syncs it: the moment of truth. Any failure is final. None is sealed before it has ended.
     func write(_ total: Int) throws(StoreError) {
-        try file.write(UnsafeRawBufferPointer(buffer).slice(0, total), at: Int(position.offset))
+        try file.write(UnsafeRawBufferPointer(sealed).slice(0, total), at: Int(position.offset))
         try file.syncData()
     }
 

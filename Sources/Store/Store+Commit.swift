@@ -17,7 +17,8 @@ extension Store {
     }
 
     /// Makes the open batch durable as one record. A failure is final: the batch is *unknown*, the process must end.
-    public func commit(clock: StoreClock) throws(StoreError) -> CommitResult {
+    /// - Parameter isLarge: in the adaptive mode: worth the hop to the journal thread, because others will write meanwhile.
+    public func commit(clock: StoreClock, isLarge: Bool = false) throws(StoreError) -> CommitResult {
         try checkHealth()
         precondition(!isSyncing, "at most one batch is unsynced")
         if firstChangeMs == 0 { firstChangeMs = clock.engineMs }
@@ -26,7 +27,7 @@ extension Store {
             payloadBytes = 0
             statistics.commits += 1
             statistics.journalBytes += UInt64(total)
-            if commitMode == .overlapped {
+            if commitMode == .overlapped || (commitMode == .adaptive && isLarge) {
                 isSyncing = true
                 startJournalJob(total)
                 return .started
@@ -87,9 +88,10 @@ extension Store {
 
     /// Starts a checkpoint of what the overlay holds, if none is under way. It may hold nothing: then it is a sweep.
     private func freeze() {
-        guard frozen == nil else { return }
-        // Only synced positions reach LMDB: no batch is open and none is under way.
-        guard payloadBytes == 0, !isSyncing, let next = standby else { return }
+        guard frozen == nil, let next = standby else { return }
+        // Only synced positions reach LMDB: no batch is open and none is under way. If there is, the next one waits.
+        wantsPause = payloadBytes != 0 || isSyncing
+        guard !wantsPause else { return }
         let overlay = active
         frozen = overlay
         active = next

@@ -42,6 +42,8 @@ public final class Store {
     /// The newest sequence known to be durable.
     public internal(set) var syncedSequence: UInt64
     var isSyncing = false
+    /// A checkpoint is due, and waits for a moment without an unsynced batch.
+    var wantsPause = false
     var isCheckpointing = false
     var failure: StoreError?
     var firstChangeMs: UInt64 = 0
@@ -118,7 +120,8 @@ public final class Store {
             folder: journalFolder, segmentBytes: options.segmentBytes, uuid: uuid, key: keyring.newest, position: position)
         measuredSyncNanos = try Journal.measureSync(journalFolder)
         switch options.commit {
-        case .auto: commitMode = measuredSyncNanos < 500_000 ? .inline : .overlapped
+        case .auto: commitMode = measuredSyncNanos < 500_000 ? .adaptive : .overlapped
+        case .adaptive: commitMode = .adaptive
         case .inline: commitMode = .inline
         case .overlapped: commitMode = .overlapped
         }
@@ -131,7 +134,7 @@ public final class Store {
         statistics.file = try environment.gauges()
         // Last: a start that is refused leaves no thread behind.
         checkpointWorker = Worker(name: "otpd-checkpoint", runsByHand: options.runsJobsByHand)
-        journalWorker = commitMode == .overlapped ? Worker(name: "otpd-journal", runsByHand: options.runsJobsByHand) : nil
+        journalWorker = commitMode == .inline ? nil : Worker(name: "otpd-journal", runsByHand: options.runsJobsByHand)
     }
 
     /// LMDB's position, after its transaction id was checked.
@@ -161,13 +164,17 @@ public final class Store {
     public static let maxValueBytes = 1_900
 
     /// The sequence that the open batch will have.
-    public var nextSequence: UInt64 { journal.position.sequence + (isSyncing ? 0 : 1) }
+    public var nextSequence: UInt64 { journal.position.sequence + 1 }
     /// Whether nothing was written since the last commit.
     public var batchIsEmpty: Bool { payloadBytes == 0 }
 
+    /// Writes may go to the open batch. While a batch is being synced the next one is open already, but for the moment that a checkpoint
+    /// needs: it folds synced records alone.
+    public var takesWrites: Bool { !isSyncing || !wantsPause }
+
     /// Room for one more request: else a write is answered *overloaded* until a checkpoint has made room.
     public var canAccept: Bool {
-        failure == nil && !isSyncing && active.hasRoom(records: 64, bytes: 64 << 10)
+        failure == nil && takesWrites && active.hasRoom(records: 64, bytes: 64 << 10)
             && active.count + 64 <= admitted
             && payloadBytes + (64 << 10) <= journal.payloadCapacity
             && (journal.hasPlace || statistics.freeBytes >= UInt64(2 * options.segmentBytes))
@@ -214,7 +221,7 @@ public final class Store {
         _ operation: UInt8, _ table: UInt8, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer?,
         _ expiresAt: UInt64
     ) {
-        precondition(!isSyncing, "a batch is being synced: the next one begins after it")
+        precondition(takesWrites, "a checkpoint waits for a moment without an open batch")
         precondition(key.count == options.tables[Int(table)].keyBytes, "a table's keys have one width")
         precondition((value?.count ?? 0) <= Store.maxValueBytes, "a value stays in its LMDB leaf")
         let payload = journal.payload

@@ -37,11 +37,13 @@ public struct TableSpec: Sendable {
 
 /// When and how a batch becomes durable.
 public enum CommitMode: String, Sendable, CaseIterable {
-    /// Measured at start: inline below 500 µs a sync.
+    /// Measured at start: adaptive below 500 µs a sync, else overlapped.
     case auto
+    /// A small batch is synced by the loop itself, a large one as in `overlapped`.
+    case adaptive
     /// The loop itself syncs.
     case inline
-    /// A journal thread syncs while the loop gathers.
+    /// A journal thread syncs while the loop decides the next batch.
     case overlapped
 }
 

@@ -45,7 +45,7 @@ struct Run: ParsableCommand {
     var devFolder = ".otpd-dev"
     @Option(help: "The courier that --dev starts: console, spool (files in <folder>/spool) or none.")
     var courier = "console"
-    @Option(help: "When a batch is synced: auto, inline or overlapped (overrides the configuration).")
+    @Option(help: "When a batch is synced: auto, adaptive, inline or overlapped (overrides the configuration).")
     var commit: String?
     @Flag(help: "Accept a wall clock that is more than 400 days ahead of the last journal record, once.")
     var acceptClock = false
@@ -59,7 +59,7 @@ struct Run: ParsableCommand {
             throw ValidationError("--courier is console, spool or none")
         }
         if let commit, CommitMode(rawValue: commit) == nil {
-            throw ValidationError("--commit is auto, inline or overlapped")
+            throw ValidationError("--commit is auto, adaptive, inline or overlapped")
         }
     }
 

@@ -85,7 +85,7 @@ import Wire
         Mistake("issuer =", "commit = \"inlin\"\nissuer =", "otpd.toml:3: commit:", "did you mean `inline`?"),
         Mistake(
             "issuer =", "commit = \"sometimes\"\nissuer =", "otpd.toml:3: commit:",
-            "known are: auto, inline, overlapped"),
+            "known are: auto, adaptive, inline, overlapped"),
         Mistake("issuer =", "zzzzzzzz = 1\nissuer =", "otpd.toml:3: zzzzzzzz:", "known are:"),
         Mistake("issuer =", "issuer", "otpd.toml:3:", "expected '='"),
         Mistake(

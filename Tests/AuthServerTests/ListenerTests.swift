@@ -1,6 +1,5 @@
 import Foundation
 import Glibc
-import NIOPosix
 import Testing
 import Wire
 

@@ -2,8 +2,6 @@ import Dispatch
 import Engine
 import Foundation
 import Glibc
-import NIOCore
-import NIOPosix
 import Testing
 import Wire
 
@@ -44,13 +42,13 @@ import Wire
     /// alone): writes wait, none is refused.
     @Test func admissionSlowsToTheCheckpointsSpeed() throws {
         let server = try TestServer { settings in settings.overlayRecords = 256 }
-        let box = AuthServer.Handoff(value: try #require(server.server.served?.store))
-        try server.server.group.next().submit {
-            box.value.checkpointer.cutsOff = { step in
+        let served = try #require(server.server.served)
+        try served.loop.submit {
+            served.store.checkpointer.cutsOff = { step in
                 if step == .keysWritten { usleep(20_000) }
                 return false
             }
-        }.wait()
+        }
         let peer = try server.peer()
         for round in 0..<10 {
             let all = requests(peer, 100, from: round * 100)
@@ -118,7 +116,7 @@ import Wire
         let peers = try (0..<48).map { _ in try server.peer() }
         // All of it is there when the loop looks.
         let (isSent, isBusy) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-        server.server.group.next().execute {
+        try #require(server.server.served).loop.execute {
             isBusy.signal()
             isSent.wait()
         }

@@ -1,7 +1,3 @@
-import LibCrypto
-import NIOCore
-import NIOEmbedded
-import Store
 import Testing
 import Wire
 
@@ -10,39 +6,20 @@ import Wire
 /// A turn that leaves work behind lets the loop look at its sockets: whoever pipelines waits for those who don't.
 @Suite struct YieldTests {
     @Test func aLongPipelineWaitsForTheSockets() throws {
-        let folder = try TemporaryFolder()
-        var settings = try TestServer.settings(in: folder.path)
-        settings.runsJobsByHand = true
-        let loop = EmbeddedEventLoop()
-        let batch = try ServerCore(settings, master: try MasterKey.load(settings.masterKeyPath)).makeBatch(on: loop)
-        loop.run()
-        let channel = EmbeddedChannel(loop: loop)
-        try channel.pipeline.syncOperations.addHandler(
-            Connection(batch: batch, listener: settings.listeners[0], uid: try #require(settings.peers[0].uid)))
-        channel.connect(to: try SocketAddress(unixDomainSocketPath: "/embedded"), promise: nil)
-        var bytes = [UInt8](repeating: 0, count: 64 << 10)
-        var count = 0
+        let server = try HandBatch()
+        let peer = try server.peer()
         let pings = Bounds.maxInFlight * 3
-        try bytes.withUnsafeMutableBytes { all in
-            func add<M: RequestMessage>(_ message: M, _ number: Int) throws {
-                count += try FieldEncoder.request(
-                    message, correlation: UInt32(number), into: UnsafeMutableRawBufferPointer(rebasing: all[count...]))
-            }
-            try add(Hello(), 1)
-            for number in 0..<pings { try add(Ping(), 2 + number) }
-        }
-        try channel.writeInbound(ByteBuffer(bytes: bytes.prefix(count)))
-        // All that the loop has to do before it looks at its sockets: one turn.
-        loop.run()
-        #expect(batch.counters.requests == UInt64(Bounds.maxInFlight) && batch.turnIsScheduled)
+        let before = server.batch.counters.requests
+        peer.send(bytes: Array(repeatElement(try encoded(Ping()), count: pings).joined()))
+        // All that happens before the loop looks at its sockets again: one turn.
+        server.batch.turn()
+        #expect(server.batch.counters.requests == before + UInt64(Bounds.maxInFlight) && server.batch.wantsTurn)
         var turns = 1
-        while batch.turnIsScheduled {
-            loop.advanceTime(by: .microseconds(Bounds.yieldMicros))
+        while server.batch.wantsTurn {
+            server.batch.turn()
             turns += 1
         }
-        #expect(batch.counters.requests == UInt64(pings + 1) && turns == 4)
-        channel.close(promise: nil)
-        loop.run()
-        #expect(try batch.closeIfIdle())
+        #expect(turns == 3 && peer.take() == pings)
+        try server.close([peer])
     }
 }

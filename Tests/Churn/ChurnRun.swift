@@ -153,7 +153,9 @@ final class ChurnRun {
 
     /// The message that the last request made, as a courier gets it.
     private func lease(_ context: BatchContext, _ state: inout StoreState) -> Engine.MessageDraft? {
-        guard let key = engine.takeDueMessages().first else { return nil }
+        var made: MessageKey?
+        engine.takeDue { made = made ?? $0 }
+        guard let key = made else { return nil }
         let result = engine.lease(
             key, leaseMs: 15_000, token: traffic.bytes16(), context: context, state: &state)
         guard case .leased(let draft) = result else { return nil }

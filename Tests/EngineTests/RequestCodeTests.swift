@@ -65,13 +65,13 @@ import Wire
         let world = World()
         let id = try world.open()
         let phone = world.phoneRecord()
-        _ = world.engine.takeDueMessages()
+        world.engine.beginBatch()
         world.now += 1
         let reply = try #require(world.requestCode().challenge)
         #expect(reply.challenge == id)
         #expect(reply.disposition == ChallengeReply.Disposition.joined.rawValue)
         #expect(world.phoneRecord().classes[1].sends == phone.classes[1].sends)
-        #expect(world.engine.takeDueMessages().isEmpty)
+        #expect(world.engine.dueMessages.isEmpty)
         #expect(world.events.isEmpty)
     }
 

@@ -40,6 +40,37 @@ int linux_name_thread(pthread_t thread, const char *name);
 int linux_stop_signals(void);
 /// A connected, close-on-exec Unix stream socket.
 int linux_connect(const char *path);
+/// A listening, non-blocking, close-on-exec Unix stream socket, bound at `path`.
+int linux_listen(const char *path, int backlog);
+/// A connection that waits at `listener`, non-blocking and close-on-exec, and the uid of who connected; -EAGAIN: none waits.
+int linux_accept(int listener, uid_t *uid);
+/// recv(2) without waiting: bytes, 0 = the peer has closed.
+ssize_t linux_receive(int fd, void *buffer, size_t length);
+/// send(2) without waiting and without SIGPIPE: bytes taken.
+ssize_t linux_send(int fd, const void *bytes, size_t length);
+
+/// What epoll(7) tells of one descriptor. `token` is the caller's.
+struct linux_readiness {
+    uint32_t token;
+    /// Input, or the peer's end of it.
+    uint8_t can_read;
+    uint8_t can_write;
+    /// Both directions are closed, or it failed: there will be no more.
+    uint8_t is_over;
+};
+/// epoll_create1(2), close-on-exec.
+int linux_poll_create(void);
+/// Watches `fd` from now on, level-triggered.
+int linux_poll_add(int poll, int fd, uint32_t token, int reads, int writes);
+/// Changes what is looked for.
+int linux_poll_change(int poll, int fd, uint32_t token, int reads, int writes);
+/// Waits up to `milliseconds`; how many of `ready` it filled, up to `capacity` and 256. An interrupted one counts as nothing.
+int linux_poll_wait(int poll, struct linux_readiness *ready, int capacity, int milliseconds);
+/// eventfd(2), non-blocking: readable once `linux_ring` was called, until `linux_hear`.
+int linux_bell(void);
+void linux_ring(int bell);
+void linux_hear(int bell);
+
 /// One message to systemd's notify socket ($NOTIFY_SOCKET); 0 when there is none.
 int linux_notify(const char *message);
 

@@ -4,9 +4,8 @@ import CSimMachine
 import Engine
 import Glibc
 import LibCrypto
-import NIOCore
-import NIOEmbedded
 import Store
+import Synchronization
 import Wire
 
 /// The machine that otpd runs on: its disk, its clocks, and one process at a time, which can die at any moment.
@@ -20,7 +19,10 @@ final class Machine {
     let time: SimTime
     var settings: ServerSettings
     let listener: ListenerRule
-    private(set) var loop = EmbeddedEventLoop()
+    /// What the store's jobs have reported and the process hasn't taken.
+    private let signals = SignalBox()
+    /// Peers whose connections are closed and who haven't been told.
+    private var ending: [Peer] = []
     private(set) var server: Batch?
     /// Why the process ended itself, if it did.
     private(set) var lastWords: String?
@@ -28,7 +30,7 @@ final class Machine {
     private(set) var engineMs: UInt64 = 0
     private(set) var lookedAtMs: UInt64 = 0
     /// What left the process, in order over all connections.
-    var arrivals: [(peer: Peer, bytes: ByteBuffer)] = []
+    var arrivals: [(peer: Peer, bytes: [UInt8])] = []
     /// What the simulation does at a checkpoint's steps.
     var onCheckpointStep: (Checkpointer.Step) -> Void = { _ in }
     private var isInJob = false
@@ -62,19 +64,18 @@ final class Machine {
     func start() throws {
         lastWords = nil
         // The connections of the process before are gone once their ends were heard.
-        loop.run()
-        loop = EmbeddedEventLoop()
+        endConnections()
         settings.clockSource = { [time] in time.source }
         let core = try ServerCore(settings, master: Machine.master())
         do {
-            server = try core.makeBatch(on: loop)
+            server = try core.makeBatch { [signals] in signals.add($0) }
         } catch {
             core.store.abandon()
             throw error
         }
         // As `Server` does: nothing is served before the start's own record is durable.
         finishJobs()
-        loop.run()
+        takeSignals()
         look()
     }
 
@@ -82,10 +83,24 @@ final class Machine {
 
     /// What has arrived is decided; jobs wait.
     func turn() {
-        loop.run()
-        // A turn that left work behind yields to the sockets.
-        while server?.turnIsScheduled ?? false { loop.advanceTime(by: .microseconds(50)) }
+        takeSignals()
+        while let server, server.wantsTurn { server.turn() }
+        endConnections()
         look()
+    }
+
+    private func takeSignals() {
+        for signal in signals.take() { server?.take(signal) }
+    }
+
+    func ends(_ peer: Peer) { ending.append(peer) }
+
+    private func endConnections() {
+        while !ending.isEmpty {
+            let gone = ending
+            ending = []
+            for peer in gone { peer.ended() }
+        }
     }
 
     var hasJournalJob: Bool { server?.store.hasJournalJob ?? false }
@@ -130,7 +145,7 @@ final class Machine {
     /// Time passes while the process lives.
     func pass(_ ms: UInt64) {
         time.pass(ms)
-        loop.advanceTime(by: .milliseconds(Int64(ms)))
+        while let server, server.wantsLook, isAlive { server.lookAgain() }
     }
 
     // MARK: its end
@@ -143,9 +158,9 @@ final class Machine {
         old.letGo()
         old.store.onSynced = nil
         old.store.onCheckpointDone = nil
-        loop.run()
+        endConnections()
+        _ = signals.take()
         old.store.abandon()
-        loop = EmbeddedEventLoop()
     }
 
     /// Call after `dropProcess`: what the disk holds then.
@@ -162,11 +177,25 @@ final class Machine {
         finishJobs()
         old.sayGoodbye()
         finishJobs()
-        loop.run()
+        turn()
         guard isAlive else { return }
         guard try old.closeIfIdle() else { preconditionFailure("a server whose jobs are done is idle") }
         server = nil
         old.store.onSynced = nil
         old.store.onCheckpointDone = nil
+    }
+}
+
+/// Filled by the store's jobs, which the simulation runs on its one thread.
+private final class SignalBox: Sendable {
+    private let waiting = Mutex<[Signal]>([])
+
+    func add(_ signal: Signal) { waiting.withLock { $0.append(signal) } }
+
+    func take() -> [Signal] {
+        waiting.withLock { waiting in
+            defer { waiting = [] }
+            return waiting
+        }
     }
 }

@@ -1,16 +1,19 @@
 import AuthServer
-import NIOCore
-import NIOEmbedded
 import Wire
 
 /// One connection to the simulated server, seen from the other end: bytes queued, bytes delivered, frames received.
-final class Peer {
+final class Peer: Transport {
     enum Kind { case web, narrow, courier, observer, recorder, hostile }
 
     let kind: Kind
     let tenant: UInt32
     let uid: UInt32
-    private let channel: EmbeddedChannel
+    private let machine: Machine
+    /// The server's side; `nil` once it has ended.
+    private var connection: Connection?
+    private var isEnding = false
+    private var isReading = true
+    private var isHeard = true
     /// Bytes on their way to the server.
     private(set) var outgoing: [UInt8] = []
     /// Bytes from the server that aren't whole frames yet.
@@ -31,13 +34,10 @@ final class Peer {
         self.tenant = tenant
         self.uid = uid
         guard let server = machine.server else { preconditionFailure("a peer connects to a running server") }
-        channel = EmbeddedChannel(loop: machine.loop)
-        let tap = OutputTap(machine: machine)
-        try channel.pipeline.syncOperations.addHandler(tap)
-        try channel.pipeline.syncOperations.addHandler(
-            Connection(batch: server, listener: machine.listener, uid: uid))
-        tap.peer = self
-        channel.connect(to: try SocketAddress(unixDomainSocketPath: "/sim"), promise: nil)
+        self.machine = machine
+        let connection = Connection(batch: server, listener: machine.listener, uid: uid)
+        self.connection = connection
+        connection.begin(on: self)
     }
 
     func nextCorrelation() -> UInt32 {
@@ -52,9 +52,9 @@ final class Peer {
         guard isOpen, count > 0, !outgoing.isEmpty else { return }
         let part = outgoing.prefix(count)
         digest.add(part)
-        let buffer = ByteBuffer(bytes: part)
         outgoing.removeFirst(part.count)
-        do { try channel.writeInbound(buffer) } catch { isOpen = false }
+        guard isHeard else { return }
+        Array(part).withUnsafeBytes { connection?.received($0) }
     }
 
     /// This end closes, or the connection breaks: what is on its way is lost in both directions.
@@ -64,17 +64,40 @@ final class Peer {
         outgoing = []
         incoming = []
         waiting = [:]
-        channel.close(promise: nil)
+        close()
     }
 
     func setReading(_ isReading: Bool) {
-        guard channel.isWritable != isReading else { return }
-        channel.isWritable = isReading
-        channel.pipeline.fireChannelWritabilityChanged()
+        guard self.isReading != isReading else { return }
+        self.isReading = isReading
+        if isReading, !isEnding { connection?.canSend() }
     }
 
-    func received(_ bytes: ByteBuffer) { incoming += bytes.readableBytesView }
-    fileprivate func closedByServer() { isOpen = false }
+    func received(_ bytes: [UInt8]) { incoming += bytes }
+
+    // MARK: what the server does to its side
+
+    /// Takes the server's output at the moment that it leaves: what a dead machine would still send is dropped.
+    func send(_ bytes: UnsafeRawBufferPointer) -> Int {
+        guard machine.isAlive, !isEnding else { return bytes.count }
+        guard isReading else { return 0 }
+        machine.arrivals.append((self, Array(bytes)))
+        return bytes.count
+    }
+
+    func stopReading() { isHeard = false }
+
+    func close() {
+        guard !isEnding else { return }
+        isEnding = true
+        machine.ends(self)
+    }
+
+    func ended() {
+        if machine.isAlive { isOpen = false }
+        connection?.ended()
+        connection = nil
+    }
 
     /// Whole frames that have come, in order.
     func takeFrames(_ digest: inout Digest, _ body: (Frame) throws -> Void) rethrows {
@@ -96,27 +119,5 @@ final class Peer {
             }
         }
         if offset < bytes.count { incoming = Array(bytes[offset...]) + incoming }
-    }
-}
-
-/// Takes the server's output at the moment that it leaves: what a dead machine would still send is dropped.
-private final class OutputTap: ChannelDuplexHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundIn = ByteBuffer
-    let machine: Machine
-    weak var peer: Peer?
-
-    init(machine: Machine) { self.machine = machine }
-
-    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if machine.isAlive, let peer { machine.arrivals.append((peer, unwrapOutboundIn(data))) }
-        promise?.succeed(())
-    }
-
-    func flush(context: ChannelHandlerContext) {}
-
-    func channelInactive(context: ChannelHandlerContext) {
-        if machine.isAlive { peer?.closedByServer() }
-        context.fireChannelInactive()
     }
 }

@@ -44,7 +44,7 @@ struct Plan {
     var people = 5
 
     init(_ draw: inout Draw) {
-        commit = draw.chance(500) ? .inline : .overlapped
+        commit = draw.pick([.inline, .overlapped, .adaptive])
         burst = draw.pick([1, 2, 4, 8, 24])
         people = draw.pick([2, 3, 5, 8])
         moves = Simulation.Move.allCases.map { $0.weight }

@@ -23,7 +23,7 @@ struct BenchCommand: ParsableCommand {
     var records = ""
     @Option(help: "Seconds of the main job at 80 % of its peak, open loop, for stalls; 0 = not.")
     var sustained = 0.0
-    @Option(help: "otpd's commit mode: auto, inline or overlapped.")
+    @Option(help: "otpd's commit mode: auto, adaptive, inline or overlapped.")
     var commit = "auto"
     @Option(help: "Milliseconds of the slow disk.")
     var slowDisk = 5.0

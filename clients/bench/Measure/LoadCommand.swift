@@ -30,7 +30,7 @@ struct LoadCommand: ParsableCommand {
     var warmUp = 0.5
     @Option(help: "Repetitions; the median is reported.")
     var repeats = 1
-    @Option(help: "otpd's commit mode: auto, inline or overlapped.")
+    @Option(help: "otpd's commit mode: auto, adaptive, inline or overlapped.")
     var commit = "auto"
     @Option(help: "Milliseconds added to each of otpd's syncs.")
     var slowDisk = 0.0

@@ -61,7 +61,7 @@ struct Prefill: ParsableCommand {
                 if next % every == 0 { lines.append("\(next) \(request.requestID) \(made.challenge)") }
                 next += 1
             }
-            _ = engine.takeDueMessages()
+            engine.beginBatch()
             if !store.batchIsEmpty {
                 guard try store.commit(clock: traffic.clock()) == .synced else {
                     throw BenchError("an inline commit is synced at once")
