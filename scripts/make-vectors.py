@@ -180,6 +180,13 @@ def whole_frames():
            [(1, "bytes", "reference", b"gw-123456")], example=True)
     vector("report-message-failed", "Permanent failure with a reason", "ReportMessage", "request", 0x32,
            report[:3] + [("u8", "outcome", 3)], [(2, "bytes", "reason", b"unknown subscriber")])
+    vector("report-message-priced", "The gateway has it, in two segments for 0.09 EUR", "ReportMessage", "request", 0x32, report,
+           [(1, "bytes", "reference", b"gw-123456"), (3, "bytes", "gateway", b"fleur-smpp"), (4, "u8", "segments", 2),
+            (5, "u64", "price_micros", 90_000), (6, "bytes", "currency", b"EUR")], example=True)
+    vector("report-message-ambiguous", "No answer came; the last one named another gateway", "ReportMessage", "request", 0x32,
+           report[:3] + [("u8", "outcome", 7)], [(7, "u8", "has_other", 1)])
+    vector("report-receipt", "The handset has it, says the gateway hours later", "ReportReceipt", "request", 0x33,
+           [("blob8", "gateway", b"fleur-smpp"), ("blob8", "reference", b"gw-123456"), ("u8", "outcome", 4)], example=True)
     vector("report-message-reply", "No fields", "Empty", "reply", 0x32, example=True)
     vector("subscribe", "After a cursor", "Subscribe", "request", 0x40,
            [("u8", "start", 1)] + CURSOR + [("u16", "credit", 100)], example=True)
@@ -252,7 +259,7 @@ def broken_frames():
     vector("tag-unknown", "Unknown and not critical: skipped", *ping, [(0x7E, "bytes", "", b"future")], reencode=False)
     vector("tag-unknown-between", "Unknown between known ones: skipped", "ReportMessage", "request", 0x32,
            [("bytes16", "challenge", CHALLENGE), ("u8", "send", 1), ("bytes16", "token", TOKEN), ("u8", "outcome", 1)],
-           [(1, "bytes", "reference", b"r"), (3, "bytes", "", b"future")], reencode=False)
+           [(1, "bytes", "reference", b"r"), (0x7D, "bytes", "", b"future")], reencode=False)
     vector("tag-critical", "Unknown and critical: the request is refused, the connection stays", *ping,
            [(0xFE, "bytes", "", b"future")], expect="unsupportedField")
     vector("tag-critical-not", "A known number, but critical: another field", *code, REQUEST_CODE,

@@ -83,6 +83,7 @@ extension Batch {
         case .checkGrant: request = .checkGrant(try FieldDecoder.decode(CheckGrant.self, from: body))
         case .redeemGrant: request = .redeemGrant(try FieldDecoder.decode(RedeemGrant.self, from: body))
         case .reportMessage: request = .report(try FieldDecoder.decode(ReportMessage.self, from: body))
+        case .reportReceipt: request = .receipt(try FieldDecoder.decode(ReportReceipt.self, from: body))
         case .goodbye, .message, .event:
             preconditionFailure("pushes were refused above")
         }
@@ -200,7 +201,7 @@ extension Request {
     /// Changes state: waits for the sync, and for room in the journal.
     var isWrite: Bool {
         switch self {
-        case .requestCode, .resend, .verify, .cancel, .redeemGrant, .report: true
+        case .requestCode, .resend, .verify, .cancel, .redeemGrant, .report, .receipt: true
         case .status, .quota, .checkGrant: false
         }
     }
@@ -209,7 +210,7 @@ extension Request {
     var isSend: Bool {
         switch self {
         case .requestCode, .resend: true
-        case .verify, .cancel, .redeemGrant, .report, .status, .quota, .checkGrant: false
+        case .verify, .cancel, .redeemGrant, .report, .receipt, .status, .quota, .checkGrant: false
         }
     }
 }

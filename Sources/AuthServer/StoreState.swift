@@ -54,7 +54,7 @@ package struct StoreState: State {
             let order: TableSpec.Order =
                 switch table {
                 case .challenge, .grant, .outbox, .event: .time
-                case .slot, .phone, .account, .streak, .subject: .random
+                case .slot, .phone, .account, .streak, .subject, .reference: .random
                 }
             return TableSpec(
                 id: table.rawValue, name: String(describing: table), keyBytes: table.keyBytes, order: order,

@@ -15,3 +15,7 @@ static inline int ctls_forbid_old_versions(SSL_CTX *context) {
 static inline void ctls_allow_partial_writes(SSL_CTX *context) {
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
+/// No second handshake on a connection: only attacks have a use for it.
+static inline void ctls_forbid_renegotiation(SSL_CTX *context) {
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+}

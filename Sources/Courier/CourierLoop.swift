@@ -43,7 +43,7 @@ public struct CourierLoop<G: Gateway> {
     public mutating func run() {
         while true {
             let isSignalled = wait()
-            let now = linux_monotonic_nanos() / 1_000_000
+            let now = linux_boottime_nanos() / 1_000_000
             if isSignalled, stopByMs == nil {
                 stopByMs = now + Self.stopMs
                 gateway.stop(nowMs: now)
@@ -59,7 +59,7 @@ public struct CourierLoop<G: Gateway> {
 
     /// Until something happens or is due; whether a stop signal is there.
     private func wait() -> Bool {
-        let now = linux_monotonic_nanos() / 1_000_000
+        let now = linux_boottime_nanos() / 1_000_000
         let waits = gateway.waits(nowMs: now)
         // A second: pings and sweeps.
         var until = min(now + 1_000, waits.untilMs ?? UInt64.max)
@@ -80,11 +80,12 @@ public struct CourierLoop<G: Gateway> {
     // MARK: the server
 
     private mutating func connectIfDue(_ now: UInt64) {
-        guard server == nil, stopByMs == nil, now >= connectAtMs else { return }
+        // A stop waits for a server that is away, while there is something to tell it.
+        guard server == nil, stopByMs == nil || !unsettled.isEmpty, now >= connectAtMs else { return }
         let fd = linux_connect(socketPath)
         if fd >= 0 {
             server = ServerLink(
-                fd: fd, session: CourierSession(isOpen: gateway.isOpen, unsettled: unsettled), nowMs: now)
+                fd: fd, session: CourierSession(room: room(now), unsettled: unsettled), nowMs: now)
             unsettled = []
         } else {
             // The first seconds are a server's start.
@@ -127,7 +128,7 @@ public struct CourierLoop<G: Gateway> {
             message: message, expiresAtMs: now + life, leaseUntilMs: now + lease,
             expiresAtWallMs: linux_realtime_nanos() / 1_000_000 + life)
         if stopByMs != nil {
-            tell(submission.report(.transientFailure, reason: "the courier stops"))
+            tell(submission.report(.notSubmitted, reason: "the courier stops"))
         } else {
             for report in gateway.take(submission, nowMs: now) { tell(report) }
         }
@@ -144,9 +145,13 @@ public struct CourierLoop<G: Gateway> {
 
     /// Credit, pings, reports that were refused for a moment; and the end of a connection that failed.
     private mutating func keepServer(_ now: UInt64) {
-        server?.keep(isOpen: gateway.isOpen && stopByMs == nil, nowMs: now)
+        if server != nil { for receipt in gateway.takeReceipts() { server?.tell(receipt) } }
+        let room = room(now)
+        server?.keep(room: room, nowMs: now)
         if server?.isBroken == true { leaveServer(now) }
     }
+
+    private func room(_ now: UInt64) -> Int { stopByMs == nil ? gateway.room(nowMs: now) : 0 }
 
     private mutating func leaveServer(_ now: UInt64) {
         guard let left = server else { return }
@@ -158,8 +163,9 @@ public struct CourierLoop<G: Gateway> {
 
     private mutating func hasStopped(_ now: UInt64) -> Bool {
         guard let end = stopByMs else { return false }
-        if now >= end || (gateway.isIdle && (server?.session.unsettled.isEmpty ?? true)) { return true }
-        if gateway.isIdle { stopByMs = min(end, now + Self.farewellMs) }
+        let isTold = server?.session.unsettled.isEmpty ?? unsettled.isEmpty
+        if now >= end || (gateway.isIdle && isTold) { return true }
+        if gateway.isIdle, server != nil { stopByMs = min(end, now + Self.farewellMs) }
         return false
     }
 

@@ -2,12 +2,16 @@ import Wire
 
 /// The courier's side of one connection: bytes in, bytes out, messages for the gateway. Pure: it knows no socket and no clock.
 struct CourierSession {
-    /// Messages that may be on their way to us at once.
-    static let credit: UInt16 = 32
+    /// Messages that may be on their way to us at once, when the gateway has room for as many.
+    static let credit = 32
     /// Reports without an answer at once: below the server's 64 requests in flight, with room for credit and pings.
     static let maxReports = 48
     /// Reports kept for later; beyond it the oldest is lost, and its message's lease runs out.
     static let maxWaiting = 8_192
+
+    /// Receipts of other couriers' messages that wait, and that have no answer yet: 48, these and what else there is stay below 64.
+    static let maxReceipts = 1_024
+    static let maxReceiptsSent = 8
 
     /// What the owner must do.
     enum Action {
@@ -24,21 +28,22 @@ struct CourierSession {
     private var input: [UInt8] = []
     private var correlation: UInt32 = 0
     private var isReady = false
-    /// What the server was told last; `nil` = nothing yet.
-    private var leased: UInt16?
-    /// The gateway takes messages.
-    private var isOpen: Bool
-    /// Pushes since the last LeaseMessages.
-    private var taken: UInt16 = 0
+    /// What the server was told last, less the pushes since; `nil` = nothing yet.
+    private var credit: Int?
+    /// Messages that the gateway takes.
+    private var room: Int
     private var unanswered: [UInt32: ReportMessage] = [:]
     /// Not sent yet, or refused for now.
     private var waiting: [ReportMessage]
 
+    private var receipts: [ReportReceipt] = []
+    private var receiptsSent = 0
+
     /// - Parameters:
-    ///   - isOpen: whether the gateway takes messages.
+    ///   - room: messages that the gateway takes.
     ///   - unsettled: reports of an earlier connection. The server may have heard them: a report is idempotent.
-    init(isOpen: Bool = true, unsettled: [ReportMessage] = []) {
-        self.isOpen = isOpen
+    init(room: Int = .max, unsettled: [ReportMessage] = []) {
+        self.room = min(room, CourierSession.credit)
         waiting = unsettled
     }
 
@@ -75,9 +80,26 @@ struct CourierSession {
         return frames
     }
 
-    /// The gateway opens or closes: the server learns whether to push more.
-    mutating func set(isOpen: Bool) -> [UInt8] {
-        self.isOpen = isOpen
+    /// What a gateway said of a message that another courier submitted.
+    mutating func tell(_ receipt: ReportReceipt) -> [UInt8] {
+        if receipts.count >= CourierSession.maxReceipts { receipts.removeFirst() }
+        receipts.append(receipt)
+        return sendReceipts()
+    }
+
+    private mutating func sendReceipts() -> [UInt8] {
+        guard isReady else { return [] }
+        var frames: [UInt8] = []
+        while receiptsSent < CourierSession.maxReceiptsSent, !receipts.isEmpty {
+            frames += frame(receipts.removeFirst())
+            receiptsSent += 1
+        }
+        return frames
+    }
+
+    /// The gateway takes so many: the server learns whether to push more.
+    mutating func set(room: Int) -> [UInt8] {
+        self.room = min(room, CourierSession.credit)
         return needsCredit ? lease() : []
     }
 
@@ -94,15 +116,14 @@ struct CourierSession {
 
     /// A push takes credit whatever becomes of the message: an expired one, never reported, too.
     private var needsCredit: Bool {
-        guard isReady, let leased else { return isReady }
-        return isOpen ? leased == 0 || taken >= CourierSession.credit / 2 : leased > 0
+        guard isReady, let credit else { return isReady }
+        return room > 0 ? credit <= room / 2 : credit > 0
     }
 
     private mutating func lease() -> [UInt8] {
-        taken = 0
         var lease = LeaseMessages()
-        lease.credit = isOpen ? CourierSession.credit : 0
-        leased = lease.credit
+        lease.credit = UInt16(room)
+        credit = room
         return frame(lease)
     }
 
@@ -129,7 +150,7 @@ struct CourierSession {
                     consumed += frame.totalBytes
                     let wasReady = isReady
                     if let action = try handle(frame) { actions.append(action) }
-                    if needsCredit { actions.append(.send(lease())) }
+                    if isReady, credit == nil { actions.append(.send(lease())) }
                     if !wasReady, isReady, !waiting.isEmpty { actions.append(.send(sendReports())) }
                 }
             } catch { actions.append(.close("the server broke the protocol: \(error)", isOrderly: false)) }
@@ -142,7 +163,7 @@ struct CourierSession {
         if frame.flags == .push {
             switch Opcode(rawValue: frame.opcode) {
             case .message:
-                taken += 1
+                credit = credit.map { max(0, $0 - 1) }
                 return .deliver(try FieldDecoder.decode(MessagePush.self, from: frame.body))
             case .goodbye:
                 let goodbye = try FieldDecoder.decode(Goodbye.self, from: frame.body)
@@ -166,6 +187,11 @@ struct CourierSession {
             let isOrderly = status == Status.draining.rawValue
             return .close("the server refused this courier: \(name)", isOrderly: isOrderly)
         case .reportMessage: return answered(frame.correlation, status)
+        case .reportReceipt:
+            // Idempotent, and the gateway repeats what matters: a refused one isn't told again.
+            receiptsSent -= min(1, receiptsSent)
+            let frames = sendReceipts()
+            return frames.isEmpty ? nil : .send(frames)
         case .some, .none: return nil
         }
     }

@@ -6,18 +6,25 @@ public import Wire
 ///
 /// Times in ms are of the machine's monotonic clock where their name doesn't say otherwise.
 public protocol Gateway {
-    /// Whether it takes messages now. While it doesn't, the courier asks the server for none: they wait there, and cost no lease.
-    var isOpen: Bool { get }
+    /// How many messages it takes now. The courier asks the server for no more: they wait there, and cost no lease.
+    func room(nowMs: UInt64) -> Int
     /// Takes a message. What is known of it at once is returned; the rest comes out of `turn`.
     mutating func take(_ submission: Submission, nowMs: UInt64) -> [ReportMessage]
     /// Reads, writes, looks at the clock; called after every wait.
     mutating func turn(nowMs: UInt64) -> [ReportMessage]
+    /// Receipts about messages that it doesn't know: a courier before this one submitted them.
+    mutating func takeReceipts() -> [ReportReceipt]
     /// What to wait for.
     func waits(nowMs: UInt64) -> GatewayWaits
     /// No more messages come: ends what is under way, and says goodbye where that is the custom.
     mutating func stop(nowMs: UInt64)
     /// Nothing is under way.
     var isIdle: Bool { get }
+}
+
+extension Gateway {
+    /// None.
+    public mutating func takeReceipts() -> [ReportReceipt] { [] }
 }
 
 /// What wakes a gateway, besides new messages.

@@ -6,14 +6,24 @@ import SMPP
 struct SMPPConnection {
     /// Bytes read in a turn: the other descriptors of the loop want their turn too.
     private static let readsPerTurn = 8
+    /// For the name, all its addresses and the TLS handshake.
     private static let connectMs: UInt64 = 10_000
+    /// A session that stood so long was a sound one: what ends it is a first failure.
+    private static let soundMs: UInt64 = 30_000
 
     private let route: SMPPRoute
-    private let settings: SessionSettings
+    private let mode: SessionSettings.Mode
+    private var lookup: HostLookup?
+    /// That haven't been tried.
+    private var addresses: ArraySlice<HostLookup.Address> = []
     private var link: TCPLink?
     /// The owner submits through it.
     var session: SMPPSession?
+    /// For this address, and for all.
     private var connectedBy: UInt64 = 0
+    private var giveUpAtMs: UInt64 = 0
+    private var isConnecting = false
+    private var boundAtMs: UInt64?
     private var retryAtMs: UInt64 = 0
     private var delay = ReconnectDelay()
     private var isStopping = false
@@ -23,9 +33,7 @@ struct SMPPConnection {
 
     init(_ route: SMPPRoute, _ mode: SessionSettings.Mode) {
         self.route = route
-        var settings = route.session
-        settings.mode = mode
-        self.settings = settings
+        self.mode = mode
     }
 
     var isBound: Bool { session?.isBound == true }
@@ -34,8 +42,8 @@ struct SMPPConnection {
     /// Reads what came and looks at the clock.
     mutating func turn(nowMs: UInt64) -> [SMPPSession.Event] {
         if link == nil {
-            guard !isStopping, nowMs >= retryAtMs else { return [] }
-            connect(nowMs)
+            guard !isStopping, isConnecting || nowMs >= retryAtMs else { return [] }
+            findAddress(nowMs)
         }
         guard finishConnecting(nowMs) else { return [] }
         var events: [SMPPSession.Event] = []
@@ -68,6 +76,7 @@ struct SMPPConnection {
     }
 
     mutating func stop(nowMs: UInt64) -> [SMPPSession.Event] {
+        if isStopping { return [] }
         isStopping = true
         guard session != nil else {
             close()
@@ -77,7 +86,10 @@ struct SMPPConnection {
     }
 
     func waits(nowMs: UInt64) -> (descriptor: pollfd?, untilMs: UInt64?) {
-        guard let link else { return (nil, isStopping ? nil : retryAtMs) }
+        guard let link else {
+            guard isConnecting, let lookup, !isStopping else { return (nil, isStopping ? nil : retryAtMs) }
+            return (pollfd(fd: lookup.fd, events: Int16(POLLIN), revents: 0), giveUpAtMs)
+        }
         guard link.isConnected, let session else {
             return (pollfd(fd: link.fd, events: link.connectEvents, revents: 0), connectedBy)
         }
@@ -88,14 +100,47 @@ struct SMPPConnection {
 
     // MARK: making and ending
 
-    private mutating func connect(_ nowMs: UInt64) {
-        do throws(CourierError) {
-            link = try TCPLink(host: route.host, port: route.port, tls: route.tls)
-            connectedBy = nowMs + SMPPConnection.connectMs
-        } catch {
-            trouble = error.description
-            comeBackLater(nowMs)
+    /// Begins with the name, or looks what became of it.
+    private mutating func findAddress(_ nowMs: UInt64) {
+        if !isConnecting {
+            isConnecting = true
+            giveUpAtMs = nowMs + SMPPConnection.connectMs
         }
+        do throws(CourierError) {
+            // One that was given up is asked again: the resolver is at it still, and a second thread would get no further.
+            let asked: HostLookup
+            if let lookup {
+                asked = lookup
+            } else {
+                asked = try HostLookup(host: route.host, port: route.port)
+            }
+            lookup = asked
+            switch asked.answer {
+            case .found(let found):
+                lookup = nil
+                addresses = found[...]
+                connectNext("\(route.host) has no address", nowMs)
+            case .failed(let why):
+                lookup = nil
+                give(up: why, nowMs)
+            case nil:
+                if nowMs >= giveUpAtMs { give(up: "\(route.host): the resolver doesn't answer", nowMs) }
+            }
+        } catch { give(up: error.description, nowMs) }
+    }
+
+    /// The next address; after the last one `why` is the trouble. Each has an equal part of the time that is left.
+    private mutating func connectNext(_ why: String, _ nowMs: UInt64) {
+        var why = why
+        close()
+        while let address = addresses.popFirst(), nowMs < giveUpAtMs {
+            do throws(CourierError) {
+                link = try TCPLink(address, tls: route.tls)
+                connectedBy = nowMs + (giveUpAtMs - nowMs) / UInt64(addresses.count + 1)
+                return
+            } catch { why = error.description }
+        }
+        give(up: why, nowMs)
     }
 
     /// Whether a session stands on the connection.
@@ -106,15 +151,16 @@ struct SMPPConnection {
             let failure = self.link?.finishConnecting()
             guard self.link?.isConnected == true else {
                 if let failure {
-                    give(up: failure, nowMs)
+                    connectNext(failure, nowMs)
                 } else if nowMs >= connectedBy {
-                    give(up: "no connection in 10 s", nowMs)
+                    connectNext("no connection in 10 s", nowMs)
                 }
                 return false
             }
         }
         do throws(PDUError) {
-            session = try SMPPSession(settings, nowMs: nowMs)
+            isConnecting = false
+            session = try SMPPSession(route.session, mode: mode, nowMs: nowMs)
             return true
         } catch {
             give(up: "the bind can't be written: \(error)", nowMs)
@@ -131,7 +177,7 @@ struct SMPPConnection {
         for event in events {
             switch event {
             case .bound:
-                delay.reset()
+                boundAtMs = nowMs
                 trouble = nil
             case .ended(let end):
                 // Whoever says goodbye may still hear our answer to it.
@@ -147,6 +193,8 @@ struct SMPPConnection {
                 case .unread: trouble = "the SMSC doesn't read"
                 case .unboundByPeer: trouble = "the SMSC unbound"
                 }
+                if let since = boundAtMs, nowMs >= since + SMPPConnection.soundMs { delay.reset() }
+                boundAtMs = nil
                 close()
                 comeBackLater(nowMs)
             case .answered, .receipt: break
@@ -157,6 +205,8 @@ struct SMPPConnection {
 
     private mutating func give(up why: String, _ nowMs: UInt64) {
         trouble = why
+        isConnecting = false
+        addresses = []
         close()
         comeBackLater(nowMs)
     }

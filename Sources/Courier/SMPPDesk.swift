@@ -4,12 +4,10 @@ import Wire
 /// Messages on their way through an SMPP route: what waits, what is in flight, what a receipt will be about. Pure: answers in,
 /// reports out.
 ///
-/// It promises: nothing is submitted after its life, nor so late that another courier could have the lease before our answer is due; at
-/// most three submits a lease; a submit whose outcome is in doubt is repeated once at most, over all leases; a text is forgotten when
-/// the SMSC has taken it.
+/// It promises: nothing is submitted after its life, nor so late that another courier could have the lease before our answer is due; each
+/// part of a text is submitted three times a lease at most, and never again while its outcome is in doubt; what the SMSC had no room for
+/// is given back as untried; a text is forgotten when the SMSC has taken it.
 struct SMPPDesk {
-    /// Messages taken before the gateway says that it is full. The server has pushed at most as many again as its credit allows.
-    static let maxQueued = 64
     static let maxSubmits = 3
     /// From the SMSC's answer to the report's arrival at the server.
     static let marginMs: UInt64 = 500
@@ -18,6 +16,8 @@ struct SMPPDesk {
     static let lifeAfterLastSubmitMs: UInt64 = 40_000
     /// Messages given up whose SMSC may still answer.
     static let maxDoubtful = 1_024
+    /// Receipts on their way to the server.
+    static let maxStrays = 1_024
 
     /// A message that the SMSC hasn't taken whole.
     private struct Draft {
@@ -26,7 +26,8 @@ struct SMPPDesk {
         /// Parts to submit, from the last to the first.
         var unsent: [Int]
         var inFlight = 0
-        var submits = 0
+        /// Of each part.
+        var submits: [Int]
         var expiresAtMs: UInt64
         /// Later, the answer could come after the lease's end.
         var lastSubmitMs: UInt64
@@ -36,8 +37,6 @@ struct SMPPDesk {
     private struct Ticket {
         /// But for outcome and reason.
         var report: ReportMessage
-        /// Another lease came before this one.
-        var isRepeated: Bool
         var parts: Int
         var accepted = 0
         var delivered = 0
@@ -60,17 +59,26 @@ struct SMPPDesk {
     private var queue: [UInt64] = []
     private var doubtful: [UInt64] = []
     private var receipts: ReceiptTable
+    private var strays: [ReportReceipt] = []
+    private var isStopping = false
 
     init(_ route: SMPPRoute) {
         self.route = route
         receipts = ReceiptTable(responseIDs: route.responseIDs, receiptIDs: route.receiptIDs)
     }
 
-    var isFull: Bool { queue.count >= SMPPDesk.maxQueued }
+    /// Messages that may wait besides those that do: a window at most, and none while the SMSC wants a pause.
+    func room(window: Int) -> Int { isStopping ? 0 : max(0, window - queue.count) }
     /// Nothing waits and nothing is in flight; receipts may still come.
     var isIdle: Bool { drafts.isEmpty }
     /// Messages that receipts or late answers may be about.
     var known: Int { tickets.count }
+
+    /// Receipts about messages that this desk doesn't know (any more): a courier before it took them.
+    mutating func takeStrays() -> [ReportReceipt] {
+        defer { strays = [] }
+        return strays
+    }
 
     mutating func take(_ submission: Submission) -> [ReportMessage] {
         lastNumber += 1
@@ -81,11 +89,12 @@ struct SMPPDesk {
         let needed = route.session.responseMs + SMPPDesk.marginMs
         drafts[lastNumber] = Draft(
             phone: submission.message.phone.array, text: text, unsent: text.parts.indices.reversed(),
-            expiresAtMs: submission.expiresAtMs,
+            submits: text.parts.map { _ in 0 }, expiresAtMs: submission.expiresAtMs,
             lastSubmitMs: submission.leaseUntilMs > needed ? submission.leaseUntilMs - needed : 0)
-        tickets[lastNumber] = Ticket(
-            report: submission.report(.submitted), isRepeated: submission.message.attempt > 1,
-            parts: text.parts.count)
+        var report = submission.report(.submitted)
+        report.gateway = InlineBytes(route.name.utf8.prefix(32))
+        report.segments = UInt8(text.parts.count)
+        tickets[lastNumber] = Ticket(report: report, parts: text.parts.count)
         queue.append(lastNumber)
         return []
     }
@@ -106,7 +115,7 @@ struct SMPPDesk {
                 coding: draft.text)
             message.text = draft.text.parts[part]
             draft.inFlight += 1
-            if part == 0 { draft.submits += 1 }
+            draft.submits[part] += 1
             drafts[number] = draft
             do throws(PDUError) {
                 try session.submit(message, handle: number << 8 | UInt64(part), nowMs: nowMs)
@@ -115,50 +124,53 @@ struct SMPPDesk {
         return reports
     }
 
-    /// Gives back what can't wait any longer. A text of which a part is out is finished whatever the lease says: half of it
-    /// helps nobody.
+    /// Gives back what can't wait any longer.
     mutating func expire(nowMs: UInt64) -> [ReportMessage] {
-        giveBack("no room in time") { draft, ticket in
-            nowMs >= draft.expiresAtMs
-                || (draft.inFlight + ticket.accepted == 0 && nowMs > draft.lastSubmitMs)
-        }
-    }
-
-    /// The courier stops: what isn't in flight is another's.
-    mutating func stop() -> [ReportMessage] {
-        giveBack("the courier stops") { draft, ticket in draft.inFlight + ticket.accepted == 0 }
-    }
-
-    private mutating func giveBack(_ why: String, _ isDue: (Draft, Ticket) -> Bool) -> [ReportMessage] {
         let due = queue.filter { number in
-            guard let draft = drafts[number], let ticket = tickets[number] else { return false }
-            return isDue(draft, ticket)
+            drafts[number].map { nowMs >= $0.expiresAtMs || nowMs > $0.lastSubmitMs } ?? true
         }
+        return giveBack(due, "no room in time")
+    }
+
+    /// The courier stops: what hasn't begun is another's. A text of which a part is out is finished: half of it helps nobody.
+    mutating func stop() -> [ReportMessage] {
+        isStopping = true
+        let waiting = queue.filter { number in
+            guard let draft = drafts[number], let ticket = tickets[number] else { return true }
+            return draft.inFlight + ticket.accepted == 0
+        }
+        return giveBack(waiting, "the courier stops")
+    }
+
+    private mutating func giveBack(_ due: [UInt64], _ why: String) -> [ReportMessage] {
         guard !due.isEmpty else { return [] }
-        queue.removeAll { due.contains($0) }
-        return due.flatMap { giveUp($0, .transientFailure, why) }
+        let gone = Set(due)
+        queue.removeAll { gone.contains($0) }
+        return due.flatMap { giveUp($0, outcomeOfWaiting($0), why) }
+    }
+
+    /// A text of which a part may have arrived is in doubt; one without isn't.
+    private func outcomeOfWaiting(_ number: UInt64) -> ReportMessage.Outcome {
+        guard let draft = drafts[number], let ticket = tickets[number] else { return .notSubmitted }
+        return draft.inFlight + ticket.accepted > 0 ? .ambiguous : .notSubmitted
     }
 
     /// When `expire` has something to do; `nil` = nothing waits.
     func deadline() -> UInt64? {
-        queue.first.flatMap { drafts[$0] }.map { min($0.expiresAtMs, $0.lastSubmitMs + 1) }
+        queue.lazy.compactMap { drafts[$0] }.map { min($0.expiresAtMs, $0.lastSubmitMs + 1) }.min()
     }
 
     // MARK: what became of a submit
 
     mutating func answered(_ handle: UInt64, _ answer: SMPPSession.Answer, nowMs: UInt64) -> [ReportMessage] {
         let (number, part) = (handle >> 8, Int(handle & 0xFF))
-        guard let ticket = tickets[number] else { return [] }
+        guard tickets[number] != nil else { return [] }
         if let inFlight = drafts[number]?.inFlight, inFlight > 0 { drafts[number]?.inFlight = inFlight - 1 }
         switch answer {
         case .accepted(let id): return accepted(number, part, id, nowMs)
         case .notSent: return again(number, part, "the connection broke")
         case .ambiguous:
-            // The second lease is the one repetition that there may be, whatever became of the first.
-            return giveUp(
-                number, ticket.isRepeated ? .permanentFailure : .transientFailure,
-                "no answer: it may have been sent",
-                isDoubtful: true)
+            return giveUp(number, .ambiguous, "no answer: it may have been sent", isDoubtful: true)
         case .refused(let status, .throttle): return again(number, part, "\(status)")
         case .refused(let status, .transient), .refused(let status, .permanentRoute):
             // Another route may take it, or this one when its settings are mended.
@@ -172,7 +184,8 @@ struct SMPPDesk {
     {
         guard var ticket = tickets[number] else { return [] }
         ticket.accepted += 1
-        if part == 0 { ticket.report.reference = InlineBytes(id) }
+        // In the form in which receipts name it: a courier after us knows no other.
+        if part == 0 { ticket.report.reference = InlineBytes(route.responseIDs.key(id)) }
         tickets[number] = ticket
         let isWhole = ticket.accepted == ticket.parts
         var reports: [ReportMessage] = []
@@ -193,7 +206,19 @@ struct SMPPDesk {
     mutating func received(_ receipt: DeliveryReceipt, nowMs: UInt64) -> [ReportMessage] {
         let number = receipts.receipt(receipt, nowMs: nowMs)
         for forgotten in receipts.takeForgotten() { tickets[forgotten] = nil }
-        return number.map { delivery($0, receipt) } ?? []
+        if let number { return delivery(number, receipt) }
+        if let isDelivered = receipt.state.isDelivered, let key = receipts.reference(of: receipt),
+            strays.count < SMPPDesk.maxStrays,
+            !receipts.isSettled(receipt)
+        {
+            var stray = ReportReceipt()
+            stray.gateway = InlineBytes(route.name.utf8.prefix(32))
+            stray.reference = InlineBytes(key)
+            stray.outcome = (isDelivered ? ReportMessage.Outcome.delivered : .undelivered).rawValue
+            if !isDelivered { stray.reason = InlineBytes(SMPPDesk.reason(receipt).utf8.prefix(64)) }
+            strays.append(stray)
+        }
+        return []
     }
 
     private mutating func delivery(_ number: UInt64, _ receipt: DeliveryReceipt) -> [ReportMessage] {
@@ -201,8 +226,7 @@ struct SMPPDesk {
         guard isDelivered else {
             tickets[number] = nil
             drafts[number] = nil
-            let error = receipt.error.map { " err:" + String(decoding: $0, as: UTF8.self) } ?? ""
-            return [ticket.said(.undelivered, "\(receipt.state)\(error)")]
+            return [ticket.said(.undelivered, SMPPDesk.reason(receipt))]
         }
         tickets[number]?.delivered += 1
         guard ticket.delivered + 1 == ticket.parts else { return [] }
@@ -210,10 +234,20 @@ struct SMPPDesk {
         return [ticket.said(.delivered)]
     }
 
+    private static func reason(_ receipt: DeliveryReceipt) -> String {
+        "\(receipt.state)" + (receipt.error.map { " err:" + String(decoding: $0, as: UTF8.self) } ?? "")
+    }
+
     /// Back to the head of the queue, to be submitted again under the same lease.
     private mutating func again(_ number: UInt64, _ part: Int, _ why: String) -> [ReportMessage] {
         guard var draft = drafts[number] else { return [] }
-        guard draft.submits < SMPPDesk.maxSubmits else { return giveUp(number, .transientFailure, why) }
+        if isStopping, outcomeOfWaiting(number) == .notSubmitted { return giveUp(number, .notSubmitted, why) }
+        guard draft.submits[part] < SMPPDesk.maxSubmits else {
+            // A part that is out makes it doubtful: the whole text would go again.
+            let isHalf = outcomeOfWaiting(number) == .ambiguous
+            queue.removeAll { $0 == number }
+            return giveUp(number, isHalf ? .ambiguous : .transientFailure, why)
+        }
         if draft.unsent.isEmpty { queue.insert(number, at: 0) }
         draft.unsent.append(part)
         drafts[number] = draft

@@ -25,8 +25,10 @@ package struct SMPPGateway: Gateway {
         }
     }
 
-    /// While a session stands that can submit, and the queue has room.
-    package var isOpen: Bool { connections[0].isBound && !desk.isFull && !isStopping }
+    /// As the session's window and pauses allow.
+    package func room(nowMs: UInt64) -> Int {
+        connections[0].session.map { desk.room(window: $0.window(nowMs: nowMs)) } ?? 0
+    }
     /// Nothing waits, nothing is in flight, and every connection is closed.
     package var isIdle: Bool { desk.isIdle && pending.isEmpty && connections.allSatisfy(\.isClosed) }
 
@@ -49,6 +51,7 @@ package struct SMPPGateway: Gateway {
             reports += desk.expire(nowMs: nowMs)
         }
         for index in connections.indices { reports += handle(connections[index].write(nowMs: nowMs), nowMs) }
+        if isStopping, desk.isIdle { reports += unbind(nowMs) }
         tellTrouble()
         return reports
     }
@@ -93,6 +96,15 @@ package struct SMPPGateway: Gateway {
     package mutating func stop(nowMs: UInt64) {
         isStopping = true
         pending += desk.stop()
-        for index in connections.indices { pending += handle(connections[index].stop(nowMs: nowMs), nowMs) }
+        if desk.isIdle { pending += unbind(nowMs) }
     }
+
+    private mutating func unbind(_ nowMs: UInt64) -> [ReportMessage] {
+        var reports: [ReportMessage] = []
+        for index in connections.indices { reports += handle(connections[index].stop(nowMs: nowMs), nowMs) }
+        return reports
+    }
+
+    /// Receipts about messages of a courier before this one.
+    package mutating func takeReceipts() -> [ReportReceipt] { desk.takeStrays() }
 }

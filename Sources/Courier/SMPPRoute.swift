@@ -12,6 +12,8 @@ package struct SMPPRoute: Sendable {
         case transmitter
     }
 
+    /// What reports call it: at most 32 bytes.
+    package var name = "smpp"
     package var host: String
     package var port: UInt16
     /// `nil` = in clear.

@@ -5,8 +5,12 @@ import Glibc
 package enum SecretFile {
     /// The file's first line.
     package static func read(_ path: String) throws(CourierError) -> [UInt8] {
-        let fd = linux_open(path, O_RDONLY, 0)
-        guard fd >= 0 else { throw CourierError("\(path): \(String(cString: strerror(-fd)))") }
+        let fd = linux_open(path, O_RDONLY | O_NOFOLLOW, 0)
+        guard fd >= 0 else {
+            throw CourierError(
+                "\(path): \(String(cString: strerror(-fd))). Give a file (no link) that holds the password alone."
+            )
+        }
         defer { close(fd) }
         var status = stat()
         guard fstat(fd, &status) == 0 else {
@@ -16,9 +20,20 @@ package enum SecretFile {
             throw CourierError(
                 "\(path) holds a password and others may read it: chmod 0600 (or 0400) \(path)")
         }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw CourierError("\(path) isn't a file: give one that holds the password alone")
+        }
+        guard status.st_uid == geteuid() || status.st_uid == 0 else {
+            throw CourierError(
+                "\(path) belongs to uid \(status.st_uid), who can read the password: chown it to the courier's user"
+            )
+        }
         var bytes = [UInt8](repeating: 0, count: 256)
         let count = Glibc.read(fd, &bytes, bytes.count)
         guard count >= 0 else { throw CourierError("\(path): \(String(cString: strerror(errno)))") }
+        guard count < bytes.count else {
+            throw CourierError("\(path) has more than 255 bytes: it must hold the password alone")
+        }
         return Array(bytes.prefix(count).prefix { $0 != 0x0A && $0 != 0x0D })
     }
 }

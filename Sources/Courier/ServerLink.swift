@@ -29,10 +29,13 @@ struct ServerLink {
 
     mutating func report(_ report: ReportMessage) { send(session.report(report)) }
 
-    /// Tells the server whether the gateway takes messages; each second repeats reports that were refused for the moment; each 15 s says
+    /// A receipt that no message here is about. One that is lost or refused isn't repeated: the next words of the gateway are another's.
+    mutating func tell(_ receipt: ReportReceipt) { send(session.tell(receipt)) }
+
+    /// Tells the server how many messages the gateway takes; each second repeats reports that were refused for the moment; each 15 s says
     /// that we are there.
-    mutating func keep(isOpen: Bool, nowMs: UInt64) {
-        send(session.set(isOpen: isOpen))
+    mutating func keep(room: Int, nowMs: UInt64) {
+        send(session.set(room: room))
         if nowMs >= keptAtMs + 1_000 {
             keptAtMs = nowMs
             send(session.sendReports())

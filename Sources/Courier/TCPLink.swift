@@ -19,25 +19,18 @@ struct TCPLink {
     /// What poll(2) must wait for until it is connected.
     private(set) var connectEvents = Int16(POLLOUT)
 
-    /// Begins to connect. The name is looked up here, and that may take as long as the machine's resolver does: a route of its own
-    /// stands still meanwhile, and nothing else.
-    init(host: String, port: UInt16, tls settings: TLSSettings?) throws(CourierError) {
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG
-        var found: UnsafeMutablePointer<addrinfo>?
-        let status = getaddrinfo(host, String(port), &hints, &found)
-        guard status == 0, let address = found else {
-            throw CourierError(String(cString: gai_strerror(status)))
-        }
-        defer { freeaddrinfo(found) }
+    /// Begins to connect.
+    init(_ address: HostLookup.Address, tls settings: TLSSettings?) throws(CourierError) {
         let flags = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-        fd = socket(address.pointee.ai_family, flags, 0)
+        fd = socket(address.family, flags, 0)
         guard fd >= 0 else { throw CourierError("socket: \(String(cString: strerror(errno)))") }
         var yes: Int32 = 1
         setsockopt(fd, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
-        let isBegun =
-            connect(fd, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0 || errno == EINPROGRESS
+        let fd = self.fd
+        let isBegun = address.bytes.withUnsafeBytes { raw in
+            connect(fd, raw.bindMemory(to: sockaddr.self).baseAddress, socklen_t(raw.count)) == 0
+                || errno == EINPROGRESS
+        }
         let error = errno
         do throws(CourierError) {
             guard isBegun else { throw CourierError(String(cString: strerror(error))) }

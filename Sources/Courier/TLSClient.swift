@@ -33,6 +33,7 @@ final class TLSClient {
         }
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
         ctls_allow_partial_writes(context)
+        ctls_forbid_renegotiation(context)
         guard ctls_forbid_old_versions(context) == 1, let ssl = SSL_new(context) else {
             SSL_CTX_free(context)
             throw CourierError(TLSClient.reason("TLS"))
@@ -72,8 +73,9 @@ final class TLSClient {
         }
     }
 
-    /// Bytes that were decrypted and not read yet: the descriptor won't tell of them.
-    var hasPending: Bool { SSL_has_pending(ssl) == 1 }
+    /// Bytes that were decrypted and not read yet: the descriptor won't tell of them. A part of a record doesn't count: its rest comes
+    /// through the descriptor.
+    var hasPending: Bool { SSL_pending(ssl) > 0 }
 
     func read(into buffer: inout [UInt8]) -> TCPLink.Outcome {
         ERR_clear_error()

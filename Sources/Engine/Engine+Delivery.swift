@@ -1,7 +1,7 @@
 import LibCrypto
 public import Wire
 
-/// Leases of messages and reports on them.
+/// Leases of messages.
 extension Engine {
     /// What a message says, without its wording: the server renders the text.
     public struct MessageDraft: Sendable {
@@ -45,7 +45,8 @@ extension Engine {
         case .submitted, .delivered, .failed:
             return .gone
         }
-        guard challenge.state == .open, challenge.generation == message.generation, challenge.sends == key.send,
+        guard challenge.state == .open, challenge.generation == message.generation,
+            challenge.sends == key.send,
             challenge.createdAt >= context.voidBefore
         else { return .gone }
         guard message.attempts < RuleBounds.maxSubmits, now <= challenge.lastSubmit else {
@@ -61,6 +62,8 @@ extension Engine {
         message.attempts += 1
         message.token = token
         message.leaseUntil = now + leaseMs
+        message.isTaken = false
+        message.history.leasedAt = now
         write(message, key.challenge, key.send, &state)
 
         var push = MessagePush()
@@ -75,10 +78,12 @@ extension Engine {
         push.tenant = challenge.tenant
         push.purpose = challenge.purpose
         push.phone = challenge.phone
+        push.lastGateway = message.history.failedGateway
         return .leased(
             MessageDraft(
                 push: push, code: CodeGenerator.code(of: challenge, id: key.challenge, key: keys.code),
-                lifeMs: challenge.expiresAt - now, webHost: challenge.webHost, androidHash: challenge.androidHash,
+                lifeMs: challenge.expiresAt - now, webHost: challenge.webHost,
+                androidHash: challenge.androidHash,
                 locale: challenge.locale))
     }
 
@@ -90,56 +95,19 @@ extension Engine {
         return mac.finish().first16
     }
 
-    /// A courier's word on a lease. Idempotent: the token names the lease; states move forward only.
-    func report<S: State>(_ m: ReportMessage, _ context: BatchContext, _ state: inout S) -> Reply {
-        guard let outcome = ReportMessage.Outcome(rawValue: m.outcome) else { return .refused(.unsupportedField) }
-        guard var message = readMessage(m.challenge, m.send, &state), message.token == m.token, m.token != .zero else {
-            return .refused(.leaseNotHeld)
-        }
-        switch (message.state, outcome) {
-        case (.leased, .submitted), (.queued, .submitted):
-            settle(&message, .submitted, .submitted, .codeSubmitted, m, context, &state)
-        case (.leased, .delivered), (.queued, .delivered), (.submitted, .delivered):
-            settle(&message, .delivered, .delivered, .codeDelivered, m, context, &state)
-        case (.submitted, .undelivered), (.leased, .undelivered), (.leased, .permanentFailure):
-            fail(&message, m.challenge, m.send, context, &state)
-        case (.leased, .transientFailure):
-            if message.attempts >= RuleBounds.maxSubmits {
-                fail(&message, m.challenge, m.send, context, &state)
-            } else {
-                message.state = .queued
-                message.notBefore = context.now + 1_000 << UInt64(message.attempts - 1)
-                write(message, m.challenge, m.send, &state)
-                dueMessages.append(
-                    MessageKey(challenge: m.challenge, send: m.send, notBefore: message.notBefore))
-            }
-        case (.queued, _), (.submitted, _), (.delivered, _), (.failed, _):
-            // Said before, or overtaken by what came later: nothing to do.
-            break
-        }
-        return .empty
-    }
-
-    private func settle<S: State>(
-        _ message: inout OutboxRecord, _ next: OutboxRecord.State, _ delivery: StatusRequest.Delivery,
-        _ kind: EventPush.Kind, _ m: ReportMessage, _ context: BatchContext, _ state: inout S
-    ) {
-        if message.state == .queued || message.state == .leased { settledMessages += 1 }
-        message.state = next
-        write(message, m.challenge, m.send, &state)
-        tell(kind, delivery, m.challenge, m.send, context, &state)
-    }
-
-    private func fail<S: State>(
-        _ message: inout OutboxRecord, _ challenge: Bytes16, _ send: UInt8, _ context: BatchContext, _ state: inout S
+    /// The message is given up; a late success may still settle it.
+    func fail<S: State>(
+        _ message: inout OutboxRecord, _ challenge: Bytes16, _ send: UInt8, _ context: BatchContext,
+        _ state: inout S
     ) {
         message.state = .failed
+        message.history.settledAt = context.now
         write(message, challenge, send, &state)
         tell(.deliveryFailed, .failed, challenge, send, context, &state)
     }
 
     /// The challenge shows its newest message's delivery; an event says so.
-    private func tell<S: State>(
+    func tell<S: State>(
         _ kind: EventPush.Kind, _ delivery: StatusRequest.Delivery, _ id: Bytes16, _ send: UInt8,
         _ context: BatchContext, _ state: inout S
     ) {
@@ -150,7 +118,8 @@ extension Engine {
             write(challenge, id, &state)
         }
         let subject = subject(
-            of: index(.account, challenge.tenant, challenge.account), challenge.tenant, challenge.account, context.now, &state)
+            of: index(.account, challenge.tenant, challenge.account), challenge.tenant, challenge.account,
+            context.now, &state)
         let (tenant, purpose) = (challenge.tenant, challenge.purpose)
         emit(kind, context, &state) { event in
             event.tenant = tenant

@@ -110,6 +110,23 @@ extension Engine {
             .outbox, RecordKey(challenge, send), record, expiresAt: challenge.timeMs + RuleBounds.challengeRecordMs)
     }
 
+    func readReference<S: State>(_ index: Bytes16, _ state: inout S) -> ReferenceRecord? {
+        guard state.read(.reference, key(index), into: &record) else { return nil }
+        guard let reference = ReferenceRecord(from: &record) else {
+            preconditionFailure(
+                "a reference record can't be decoded: the data folder is of another version or damaged")
+        }
+        return reference
+    }
+
+    /// It ends with the message that it names.
+    func write<S: State>(_ reference: borrowing ReferenceRecord, _ index: Bytes16, _ state: inout S) {
+        reference.encode(into: &record)
+        state.put(
+            .reference, key(index), record,
+            expiresAt: reference.challenge.timeMs + RuleBounds.challengeRecordMs)
+    }
+
     /// A new message of `challenge`, due at once.
     func queueMessage<S: State>(
         _ challenge: borrowing ChallengeRecord, _ id: Bytes16, _ now: UInt64, _ state: inout S
@@ -118,6 +135,7 @@ extension Engine {
         message.tenant = challenge.tenant
         message.generation = challenge.generation
         message.notBefore = now
+        message.history.queuedAt = now
         message.expiresAt = challenge.expiresAt
         write(message, id, challenge.sends, &state)
         dueMessages.append(MessageKey(challenge: id, send: challenge.sends, notBefore: now))

@@ -74,6 +74,8 @@ public final class Engine {
             redeemGrant(message, caller, context, &state)
         case .report(let message):
             report(message, context, &state)
+        case .receipt(let message):
+            receipt(message, context, &state)
         }
     }
 
@@ -132,6 +134,15 @@ public final class Engine {
         mac.update(u16: purpose)
         mac.update(binding)
         mac.update(session)
+        return mac.finish().first16
+    }
+
+    /// A gateway's id of a message. Gateways are the host's, so no tenant.
+    func referenceIndex(_ gateway: InlineBytes<32>, _ reference: InlineBytes<64>) -> Bytes16 {
+        var mac = keys.index.begin()
+        mac.update(Table.reference.rawValue)
+        mac.update(gateway)
+        mac.update(reference)
         return mac.finish().first16
     }
 

@@ -2,7 +2,7 @@ import Wire
 
 /// A message on its way. It holds no code and no number: both come from the challenge when it is pushed.
 struct OutboxRecord {
-    static let schema: UInt8 = 1
+    static let schema: UInt8 = 2
 
     enum State: UInt8 {
         case queued = 1
@@ -15,7 +15,7 @@ struct OutboxRecord {
     var state = State.queued
     var tenant: UInt32 = 0
     var generation: UInt8 = 1
-    /// Leases given so far.
+    /// Leases given so far, without those that came back untried; all but the last once a submit's outcome was in doubt.
     var attempts: UInt8 = 0
     /// Of the newest lease.
     var token = Bytes16.zero
@@ -24,13 +24,21 @@ struct OutboxRecord {
     var notBefore: UInt64 = 0
     /// No submit after it.
     var expiresAt: UInt64 = 0
+    /// Another gateway was tried because the network gave up: that is done once.
+    var hasFailedOver = false
+    /// A gateway took it under the newest lease.
+    var isTaken = false
+    /// A courier said that another gateway would take it, should the network give up.
+    var hasOther = false
+    var history = MessageHistory()
 
     init() {}
 
     /// `nil` when the bytes aren't a record of this schema.
     init?(from record: inout RecordBuffer) {
-        record.schema(OutboxRecord.schema)
-        guard let state = State(rawValue: record.u8()) else { return nil }
+        let found = record.u8()
+        guard found == 1 || found == OutboxRecord.schema, let state = State(rawValue: record.u8())
+        else { return nil }
         self.state = state
         tenant = record.u32()
         generation = record.u8()
@@ -39,6 +47,14 @@ struct OutboxRecord {
         leaseUntil = record.ms()
         notBefore = record.ms()
         expiresAt = record.ms()
+        if found != 1 {
+            let flags = record.u8()
+            if flags > 7 { return nil }
+            hasFailedOver = flags & 1 != 0
+            isTaken = flags & 2 != 0
+            hasOther = flags & 4 != 0
+            history = MessageHistory(from: &record)
+        }
         if !record.isWhole { return nil }
     }
 
@@ -53,5 +69,7 @@ struct OutboxRecord {
         record.put(ms: leaseUntil)
         record.put(ms: notBefore)
         record.put(ms: expiresAt)
+        record.put(UInt8((hasFailedOver ? 1 : 0) | (isTaken ? 2 : 0) | (hasOther ? 4 : 0)))
+        history.encode(into: &record)
     }
 }

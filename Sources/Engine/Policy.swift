@@ -140,6 +140,8 @@ public enum RuleBounds {
     /// How long failures in a row outlive the last of them, while the factor isn't off. NIST SP 800-63B §3.2.2 caps failures in a row at
     /// 100 and names no end; at 99 in 400 days a code of six digits is guessed with less than 1 in 10,000, as under the cap itself.
     public static let streakKeepMs: UInt64 = 400 * dayMs
-    /// A message is leased at most this often.
+    /// A message is leased at most this often, leases that came back untried not counted.
     public static let maxSubmits: UInt8 = 3
+    /// Before a message that came back untried is leased again.
+    public static let untriedWaitMs: UInt64 = 500
 }

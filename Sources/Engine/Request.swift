@@ -11,6 +11,7 @@ public enum Request: Sendable {
     case checkGrant(CheckGrant)
     case redeemGrant(RedeemGrant)
     case report(ReportMessage)
+    case receipt(ReportReceipt)
 }
 
 /// What is answered.

@@ -161,7 +161,7 @@ extension Engine {
             keys.counted[RequestRates.Keys.phone] = index(.phone, caller.tenant, message.phone).high
             keys.counted[RequestRates.Keys.address] = addressKey(message.clientIP)
         case .resend(let message): keys.counted[RequestRates.Keys.challenge] = message.challenge.low
-        case .verify, .cancel, .status, .quota, .checkGrant, .redeemGrant, .report: return nil
+        case .verify, .cancel, .status, .quota, .checkGrant, .redeemGrant, .report, .receipt: return nil
         }
         return keys
     }

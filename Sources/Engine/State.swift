@@ -20,12 +20,14 @@ public enum Table: UInt8, Sendable, CaseIterable {
     case event = 7
     /// A subject's account. Key: random id, 16 bytes.
     case subject = 8
+    /// A gateway and its id of a message → the message. Key: index key.
+    case reference = 9
 
     /// Width of the key.
     public var keyBytes: Int {
         switch self {
         case .challenge, .grant, .subject: 16
-        case .slot, .phone, .account, .streak, .outbox: 17
+        case .slot, .phone, .account, .streak, .outbox, .reference: 17
         case .event: 14
         }
     }

@@ -13,6 +13,7 @@ package struct CommandStatus: RawRepresentable, Hashable, Sendable {
     package static let queueFull = CommandStatus(0x14)
     package static let submitFailed = CommandStatus(0x45)
     package static let throttled = CommandStatus(0x58)
+    package static let receiverPermanentError = CommandStatus(0x65)
 
     /// What a refusal means for the message and for the session.
     package enum Meaning: Sendable, Equatable {

@@ -6,7 +6,7 @@ package enum MessageIDForm: String, Sendable, CaseIterable {
     case hexadecimal
 
     /// What two writings of one id have in common. An id that isn't a number is taken as text.
-    func key(_ id: [UInt8]) -> [UInt8] {
+    package func key(_ id: [UInt8]) -> [UInt8] {
         switch self {
         case .text: return id
         case .decimal: return number(id, radix: 10) ?? id

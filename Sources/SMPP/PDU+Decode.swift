@@ -19,7 +19,7 @@ extension PDU {
         do throws(PDUReader.Malformed) {
             body = try PDU.body(of: known, isRefusal: status != 0, &reader)
             guard reader.isAtEnd else { throw PDUReader.Malformed() }
-        } catch { throw .badBody(known, sequence: sequence) }
+        } catch { throw .badBody(known, status: self.status, sequence: sequence) }
     }
 
     /// A response that refuses may leave its body out (specification, 4.1.2 and 4.4.2); many SMSCs don't.

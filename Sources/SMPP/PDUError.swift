@@ -5,7 +5,7 @@ package enum PDUError: Error, Equatable, Sendable {
     /// Another operation than those in `Command`; the stream goes on behind it.
     case unknownCommand(UInt32, sequence: UInt32)
     /// A field that is cut off, too long, or bytes after the last one; the stream goes on behind the PDU.
-    case badBody(Command, sequence: UInt32)
+    case badBody(Command, status: CommandStatus, sequence: UInt32)
     /// A field of ours that its place can't hold.
     case fieldTooLong(String)
 }

@@ -54,12 +54,14 @@ package struct SMPPSession: Sendable {
     /// What the peer must get next.
     package private(set) var output: [UInt8] = []
     private let settings: SessionSettings
+    private let mode: SessionSettings.Mode
     private var stream = PDUStream()
     private var phase = Phase.binding
     private var isDraining = false
     private var sequence: UInt32 = 0
     private var flights: [UInt32: Flight] = [:]
     private var overdue: [UInt32: UInt64] = [:]
+    private var overdueOrder: [UInt32] = []
     private var bytesQueued: UInt64 = 0
     private var bytesWritten: UInt64 = 0
     /// When the phase began.
@@ -69,13 +71,16 @@ package struct SMPPSession: Sendable {
     private var throttle: Throttle
 
     /// A connection that has just been made; the bind is in `output`.
-    package init(_ settings: SessionSettings, nowMs: UInt64) throws(PDUError) {
+    package init(
+        _ settings: SessionSettings, mode: SessionSettings.Mode = .transceiver, nowMs: UInt64
+    ) throws(PDUError) {
         self.settings = settings
+        self.mode = mode
         throttle = Throttle(firstMs: settings.throttleMs, longestMs: settings.longestThrottleMs)
         phaseSinceMs = nowMs
         receivedAtMs = nowMs
         let command: Command =
-            switch settings.mode {
+            switch mode {
             case .transceiver: .bindTransceiver
             case .transmitter: .bindTransmitter
             case .receiver: .bindReceiver
@@ -84,12 +89,16 @@ package struct SMPPSession: Sendable {
     }
 
     package var isBound: Bool { phase == .bound }
-    package var inFlight: Int { flights.count }
 
     /// Submits that may leave now.
     package func room(nowMs: UInt64) -> Int {
-        guard phase == .bound, !isDraining, settings.mode != .receiver else { return 0 }
-        return max(0, throttle.window(settings.window, nowMs: nowMs) - flights.count)
+        max(0, window(nowMs: nowMs) - flights.count)
+    }
+
+    /// Submits that may be without an answer now: none while the peer wants a pause.
+    package func window(nowMs: UInt64) -> Int {
+        guard phase == .bound, !isDraining, mode != .receiver else { return 0 }
+        return throttle.window(settings.window, nowMs: nowMs)
     }
 
     /// Sends a message; `handle` comes back in its answer. There must be room.
@@ -127,7 +136,7 @@ package struct SMPPSession: Sendable {
             do throws(PDUError) {
                 guard let pdu = try stream.next() else { break }
                 events += try handle(pdu, nowMs)
-            } catch { events += handle(error) }
+            } catch { events += handle(error, nowMs) }
             if output.count > SMPPSession.maxOutput { events += end(.unread) }
         }
         unbindIfDrained(nowMs)
@@ -148,9 +157,12 @@ package struct SMPPSession: Sendable {
             answer(PDU(.enquireLink, sequence: nextSequence()))
         }
         var events: [Event] = []
-        for (number, flight) in flights where nowMs >= flight.sentAtMs + settings.responseMs {
+        let late = flights.filter { nowMs >= $0.value.sentAtMs + settings.responseMs }
+        // One that still lies here would go out later, after its sender was told that it was lost.
+        if late.contains(where: { $0.value.endsAt > bytesWritten }) { return end(.unread) }
+        for (number, flight) in late.sorted(by: { $0.value.endsAt < $1.value.endsAt }) {
             flights[number] = nil
-            if overdue.count < SMPPSession.maxOverdue { overdue[number] = flight.handle }
+            remember(number, flight.handle)
             events.append(.answered(flight.handle, .ambiguous))
         }
         unbindIfDrained(nowMs)
@@ -168,6 +180,15 @@ package struct SMPPSession: Sendable {
         let link = enquiredAtMs.map { $0 + settings.responseMs } ?? receivedAtMs + settings.enquireLinkMs
         let answers = flights.values.lazy.map { $0.sentAtMs + settings.responseMs }.min() ?? link
         return min(link, answers, throttle.pausedUntilMs > nowMs ? throttle.pausedUntilMs : link)
+    }
+
+    /// A late answer is recognised; of the newest so many.
+    private mutating func remember(_ number: UInt32, _ handle: UInt64) {
+        overdue[number] = handle
+        overdueOrder.append(number)
+        guard overdueOrder.count > 2 * SMPPSession.maxOverdue else { return }
+        for old in overdueOrder.prefix(SMPPSession.maxOverdue) { overdue[old] = nil }
+        overdueOrder.removeFirst(SMPPSession.maxOverdue)
     }
 
     // MARK: what the peer says
@@ -210,18 +231,27 @@ package struct SMPPSession: Sendable {
     }
 
     /// A PDU that can't be read.
-    private mutating func handle(_ error: PDUError) -> [Event] {
+    private mutating func handle(_ error: PDUError, _ nowMs: UInt64) -> [Event] {
         switch error {
         case .badLength, .fieldTooLong: return end(.badProtocol(error))
         case .unknownCommand(let command, let sequence):
             if command & Command.responseBit == 0 {
                 answer(PDU(.genericNack, status: .invalidCommandID, sequence: sequence))
             }
-        case .badBody(.submitSMResponse, let sequence):
+        case .badBody(.submitSMResponse, let status, let sequence) where status != .ok:
+            return settle(sequence, .refused(status, status.meaning(vendor: settings.vendorStatuses)), nowMs)
+        case .badBody(.submitSMResponse, _, let sequence):
             if let flight = flights.removeValue(forKey: sequence) {
                 return [.answered(flight.handle, .ambiguous)]
             }
-        case .badBody(let command, let sequence):
+        case .badBody(.deliverSM, _, let sequence):
+            // Its own response, with a refusal: a generic_nack would bring it again.
+            answer(
+                PDU(
+                    .deliverSMResponse, status: .receiverPermanentError, sequence: sequence,
+                    body: .messageResponse(id: [], optional: [])))
+        case .badBody(let command, let status, let sequence):
+            if phase == .binding, command.isResponse, status != .ok { return end(.bindRefused(status)) }
             if phase == .binding { return end(.badProtocol(error)) }
             if !command.isResponse {
                 answer(PDU(.genericNack, status: .invalidMessageLength, sequence: sequence))

@@ -5,7 +5,6 @@ package struct SessionSettings: Sendable {
         case transceiver, transmitter, receiver
     }
 
-    package var mode = Mode.transceiver
     package var bind = BindRequest()
     /// Submits without an answer at any time; nothing in the protocol negotiates it.
     package var window = 10

@@ -25,8 +25,10 @@ extension Status {
         case .challengeNotOpen, .alreadyVerified, .grantInvalid, .requestTooOld: .restart
         case .factorDisabled, .undeliverable: .otherFactor
         case .draining, .overloaded, .unknown, .quarantined: .unavailable
-        case .unsupportedOperation, .unsupportedField, .notPermitted, .unknownPurpose, .invalidAccount, .invalidPhone,
-            .invalidSession, .requestFromFuture, .requestIdConflict, .leaseNotHeld, .cursorGone:
+        case .unsupportedOperation, .unsupportedField, .notPermitted, .unknownPurpose, .invalidAccount,
+            .invalidPhone,
+            .invalidSession, .requestFromFuture, .requestIdConflict, .leaseNotHeld, .cursorGone,
+            .referenceUnknown:
             .invalidRequest
         }
     }

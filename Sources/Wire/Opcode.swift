@@ -17,6 +17,7 @@ public enum Opcode: UInt16, Sendable, CaseIterable {
     case leaseMessages = 0x0030
     case message = 0x0031
     case reportMessage = 0x0032
+    case reportReceipt = 0x0033
 
     case subscribe = 0x0040
     case event = 0x0041
@@ -31,7 +32,7 @@ public enum Opcode: UInt16, Sendable, CaseIterable {
         case .hello, .ping, .goodbye: nil
         case .requestCode, .resend, .verify, .cancel, .status, .quota: .verify
         case .checkGrant, .redeemGrant: .redeem
-        case .leaseMessages, .message, .reportMessage: .courier
+        case .leaseMessages, .message, .reportMessage, .reportReceipt: .courier
         case .subscribe, .event, .acknowledge: .observer
         case .stats, .drain: .admin
         }
@@ -41,8 +42,9 @@ public enum Opcode: UInt16, Sendable, CaseIterable {
     public var isPush: Bool {
         switch self {
         case .goodbye, .message, .event: true
-        case .hello, .ping, .requestCode, .resend, .verify, .cancel, .status, .quota, .checkGrant, .redeemGrant,
-            .leaseMessages, .reportMessage, .subscribe, .acknowledge, .stats, .drain:
+        case .hello, .ping, .requestCode, .resend, .verify, .cancel, .status, .quota, .checkGrant,
+            .redeemGrant,
+            .leaseMessages, .reportMessage, .reportReceipt, .subscribe, .acknowledge, .stats, .drain:
             false
         }
     }

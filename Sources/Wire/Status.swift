@@ -31,6 +31,7 @@ public enum Status: UInt16, Sendable, CaseIterable {
     case leaseNotHeld = 0x0540
     case cursorGone = 0x0550
     case undeliverable = 0x0560
+    case referenceUnknown = 0x0570
 
     case unknown = 0x0F00
 
@@ -42,7 +43,7 @@ public enum Status: UInt16, Sendable, CaseIterable {
         case .done, .unsupportedOperation, .unsupportedField, .notPermitted, .unknownPurpose, .invalidAccount,
             .invalidPhone, .invalidSession, .invalidCode, .requestTooOld, .requestFromFuture, .requestIdConflict,
             .quarantined, .factorDisabled, .challengeNotOpen, .wrongCode, .alreadyVerified, .grantInvalid,
-            .leaseNotHeld, .cursorGone, .undeliverable:
+            .leaseNotHeld, .cursorGone, .undeliverable, .referenceUnknown:
             false
         }
     }

@@ -96,8 +96,8 @@ import Wire
         var session = try Self.greeted()
         var leases: [Int] = []
         for number in 1...48 {
-            let actions = session.receive(try Self.push(sampleMessage("x")))
-            if try Self.shape(actions) == ["deliver x", "send leaseMessages"] { leases.append(number) }
+            #expect(try Self.shape(session.receive(try Self.push(sampleMessage("x")))) == ["deliver x"])
+            if !session.set(room: .max).isEmpty { leases.append(number) }
         }
         #expect(leases == [16, 32, 48])
     }
@@ -167,7 +167,7 @@ import Wire
 
     /// A gateway that is closed takes no message; the server is told once each time.
     @Test func aClosedGatewayGivesNoCredit() throws {
-        var session = CourierSession(isOpen: false)
+        var session = CourierSession(room: 0)
         _ = session.start()
         func credit(_ bytes: [UInt8]) throws -> UInt16? {
             try bytes.withUnsafeBytes { raw in
@@ -178,10 +178,36 @@ import Wire
         }
         let actions = session.receive(try Self.welcome())
         #expect(try actions.compactMap { try credit(Self.bytes(of: $0)) } == [0])
-        #expect(try credit(session.set(isOpen: false)) == nil)
-        #expect(try credit(session.set(isOpen: true)) == 32)
-        #expect(try credit(session.set(isOpen: true)) == nil)
-        #expect(try credit(session.set(isOpen: false)) == 0)
+        #expect(try credit(session.set(room: 0)) == nil)
+        #expect(try credit(session.set(room: .max)) == 32)
+        #expect(try credit(session.set(room: .max)) == nil)
+        #expect(try credit(session.set(room: 0)) == 0)
+        #expect(try credit(session.set(room: 3)) == 3, "no more than there is room for")
+        _ = session.receive(try Self.push(sampleMessage("x")))
+        #expect(try credit(session.set(room: 2)) == nil)
+        _ = session.receive(try Self.push(sampleMessage("x")))
+        #expect(try credit(session.set(room: 2)) == 2)
+    }
+
+    /// At most eight receipts of others' messages without an answer; each answer lets one more go.
+    @Test func receiptsOfOthersMessages() throws {
+        var session = try Self.greeted()
+        var sent = 0
+        for number in 1...10 {
+            var receipt = ReportReceipt()
+            receipt.gateway = InlineBytes("smpp")
+            receipt.reference = InlineBytes("\(number)")
+            receipt.outcome = ReportMessage.Outcome.delivered.rawValue
+            if !session.tell(receipt).isEmpty { sent += 1 }
+        }
+        #expect(sent == 8)
+        let next = session.receive(try Self.refused(.referenceUnknown, .reportReceipt))
+        #expect(try Self.shape(next) == ["send reportReceipt"])
+        #expect(
+            try Self.shape(session.receive(try Self.done(Empty(), .reportReceipt, 4))) == [
+                "send reportReceipt"
+            ])
+        #expect(session.receive(try Self.done(Empty(), .reportReceipt, 5)).isEmpty)
     }
 
     @Test func refusals() throws {

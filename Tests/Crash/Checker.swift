@@ -115,6 +115,7 @@ final class Checker {
         case .cancel: status == .done || status == .challengeNotOpen
         case .redeemGrant: status == .done || status == .grantInvalid
         case .reportMessage: status == .done || status == .leaseNotHeld
+        case .reportReceipt: status == .done || status == .referenceUnknown
         default: false
         }
     }

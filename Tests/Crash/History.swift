@@ -97,7 +97,7 @@ struct History {
 
     static func isWrite(_ opcode: Opcode) -> Bool {
         switch opcode {
-        case .requestCode, .resend, .verify, .cancel, .redeemGrant, .reportMessage: true
+        case .requestCode, .resend, .verify, .cancel, .redeemGrant, .reportMessage, .reportReceipt: true
         default: false
         }
     }

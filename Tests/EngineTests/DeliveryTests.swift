@@ -158,7 +158,9 @@ import Wire
         for (outcomes, expected): ([ReportMessage.Outcome], StatusRequest.Delivery) in [
             ([.submitted, .delivered, .submitted], .delivered), ([.delivered, .submitted], .delivered),
             ([.delivered, .undelivered], .delivered), ([.submitted, .undelivered, .submitted], .failed),
-            ([.permanentFailure, .submitted, .delivered], .failed),
+            ([.permanentFailure, .submitted], .submitted),
+            ([.permanentFailure, .submitted, .delivered], .delivered),
+            ([.undelivered, .submitted], .failed), ([.submitted, .undelivered, .delivered], .delivered),
             ([.submitted, .transientFailure], .submitted),
             ([.delivered, .permanentFailure], .delivered), ([.submitted, .permanentFailure], .submitted),
         ] {
@@ -188,6 +190,59 @@ import Wire
         #expect(world.report(id, last.token, .transientFailure).text == "done")
         #expect(world.kinds == [.deliveryFailed])
         #expect(world.lease(id).text == "gone")
+    }
+
+    /// A slow route can't use a message's leases up: what no gateway was asked costs nothing, until the code's last moment.
+    @Test func anUntriedMessageKeepsItsAttempts() throws {
+        let world = World()
+        let id = try world.open()
+        var count = 0
+        while case let result = world.lease(id), let push = result.draft?.push {
+            #expect(push.attempt == 1)
+            #expect(world.report(id, push.token, .notSubmitted).text == "done")
+            #expect(world.report(id, push.token, .notSubmitted).text == "done", "said twice")
+            #expect(world.lease(id).text == "later \(world.now + 500)")
+            #expect(delivery(world, id) == .queued)
+            world.now += 4_500
+            count += 1
+        }
+        #expect(count == 54, "240 s in steps of 4.5")
+        #expect(world.kinds == [.deliveryFailed])
+    }
+
+    /// It may be on its way: one more, and no third, whatever comes back untried.
+    @Test func inDoubtThereIsOneMore() throws {
+        let world = World()
+        let id = try world.open()
+        let first = try lease(world, id)
+        #expect(world.report(id, first.token, .ambiguous).text == "done")
+        world.now += 1_000
+        let second = try lease(world, id)
+        #expect(second.attempt == 3)
+        #expect(world.report(id, second.token, .notSubmitted).text == "done")
+        world.now += 500
+        let again = try lease(world, id)
+        #expect(again.attempt == 3)
+        #expect(world.report(id, again.token, .ambiguous).text == "done")
+        #expect(world.kinds == [.deliveryFailed])
+        #expect(world.lease(id).text == "gone")
+        #expect(world.report(id, again.token, .submitted).text == "done", "a late success settles")
+        #expect(delivery(world, id) == .submitted)
+    }
+
+    /// After three leases without a word the gateway's late one still counts.
+    @Test func aLateSuccessAfterTheLastLease() throws {
+        let world = World()
+        let id = try world.open()
+        var last = try lease(world, id)
+        for _ in 2...3 {
+            world.now += 15_000
+            last = try lease(world, id)
+        }
+        world.now += 15_000
+        #expect(world.lease(id).text == "gone")
+        #expect(world.report(id, last.token, .submitted).text == "done")
+        #expect(delivery(world, id) == .submitted)
     }
 
     /// A late success settles the message still; the challenge shows its newest one alone.

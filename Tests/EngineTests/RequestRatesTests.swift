@@ -101,7 +101,7 @@ import Wire
         #expect(world.engine.rateKeys(.resend(Resend()), world.caller) != nil)
         for request: Request in [
             .verify(Verify()), .cancel(Cancel()), .status(StatusRequest()), .quota(Quota()), .checkGrant(CheckGrant()),
-            .redeemGrant(RedeemGrant()), .report(ReportMessage()),
+            .redeemGrant(RedeemGrant()), .report(ReportMessage()), .receipt(ReportReceipt()),
         ] { #expect(world.engine.rateKeys(request, world.caller) == nil) }
     }
 }

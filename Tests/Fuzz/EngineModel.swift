@@ -85,7 +85,7 @@ struct EngineModel {
         }
         switch request {
         case .status, .quota, .checkGrant: try expect(!facts.wrote && facts.events.isEmpty, "a lookup writes")
-        case .requestCode, .resend, .verify, .cancel, .redeemGrant, .report: break
+        case .requestCode, .resend, .verify, .cancel, .redeemGrant, .report, .receipt: break
         }
         for event in facts.events where event.kind == EventPush.Kind.challengeSuperseded.rawValue {
             if let place = index(event.challenge) { challenges[place].hasEnded = true }

@@ -55,6 +55,8 @@ import Testing
     @Test func trailingBytesAreRefused() throws {
         var bytes = try PDU(.enquireLink, sequence: 3).encoded() + [0]
         bytes[3] = 17
-        #expect(throws: PDUError.badBody(.enquireLink, sequence: 3)) { try PDU(decoding: bytes[...]) }
+        #expect(throws: PDUError.badBody(.enquireLink, status: .ok, sequence: 3)) {
+            try PDU(decoding: bytes[...])
+        }
     }
 }

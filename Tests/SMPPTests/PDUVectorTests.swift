@@ -56,7 +56,12 @@ import Testing
                     let pdu = try stream.next()
                     // At a border of optional fields a shorter PDU is whole, and so is a refusal without a body.
                     #expect(pdu?.command == vector.pdu.command)
-                } catch { #expect(error == .badBody(vector.pdu.command, sequence: vector.pdu.sequence)) }
+                } catch {
+                    #expect(
+                        error
+                            == .badBody(
+                                vector.pdu.command, status: vector.pdu.status, sequence: vector.pdu.sequence))
+                }
                 #expect(try stream.next() == PDU(.enquireLink, sequence: 9))
             }
         }

@@ -6,12 +6,14 @@ struct Peer {
     var now: UInt64 = 1_000
     private var stream = PDUStream()
 
-    init(_ adjust: (inout SessionSettings) -> Void = { _ in }) throws {
+    init(
+        mode: SessionSettings.Mode = .transceiver, _ adjust: (inout SessionSettings) -> Void = { _ in }
+    ) throws {
         var settings = SessionSettings()
         settings.bind.systemID = Array("otpd".utf8)
         settings.bind.password = Array("secret".utf8)
         adjust(&settings)
-        session = try SMPPSession(settings, nowMs: now)
+        session = try SMPPSession(settings, mode: mode, nowMs: now)
     }
 
     /// Bound already.

@@ -56,6 +56,48 @@ import Testing
         #expect(table.count == 1)
     }
 
+    /// A message whose age was looked at and found settled takes no living one with it.
+    @Test func oldAgesTakeNoLivingMessage() throws {
+        var table = ReceiptTable(responseIDs: .text, receiptIDs: .text)
+        _ = table.accepted(id: bytes("old"), handle: 1, nowMs: 0)
+        #expect(table.receipt(try receipt("id:old stat:DELIVRD"), nowMs: 1) == 1)
+        _ = table.accepted(id: bytes("young"), handle: 2, nowMs: 899_999)
+        #expect(table.receipt(try receipt("id:none stat:ENROUTE"), nowMs: 900_000) == nil)
+        #expect(table.takeForgotten() == [])
+        #expect(table.receipt(try receipt("id:young stat:DELIVRD"), nowMs: 900_001) == 2)
+    }
+
+    /// The text's id says whose receipt it is; the tag, in the other form, is another message's.
+    @Test func theTextsIdFirst() throws {
+        var table = ReceiptTable(responseIDs: .hexadecimal, receiptIDs: .decimal)
+        _ = table.accepted(id: bytes("10"), handle: 1, nowMs: 0)
+        _ = table.accepted(id: bytes("16"), handle: 2, nowMs: 0)
+        #expect(table.receipt(try receipt("id:16 stat:DELIVRD", ReceiptTests.tagged("16", 2)), nowMs: 0) == 1)
+    }
+
+    /// An id given again is the new message's; the former one is told of, so that nothing of it stays.
+    @Test func anIdGivenAgain() throws {
+        var table = ReceiptTable(responseIDs: .text, receiptIDs: .text)
+        _ = table.accepted(id: bytes("a"), handle: 1, nowMs: 0)
+        _ = table.accepted(id: bytes("a"), handle: 2, nowMs: 1)
+        #expect(table.takeForgotten() == [1])
+        #expect(table.receipt(try receipt("id:a stat:DELIVRD"), nowMs: 2) == 2)
+        #expect(table.receipt(try receipt("id:a stat:DELIVRD"), nowMs: 3) == nil, "repeated")
+        #expect(table.isSettled(try receipt("id:a stat:DELIVRD")))
+        #expect(table.accepted(id: bytes("a"), handle: 3, nowMs: 4) == nil, "and it settles no later message")
+    }
+
+    /// Millions of settled messages leave no ages behind.
+    @Test func agesAreBounded() throws {
+        var table = ReceiptTable(responseIDs: .text, receiptIDs: .text)
+        let done = try receipt("id:x stat:DELIVRD")
+        for number in 0..<300_000 as Range<UInt64> {
+            _ = table.accepted(id: bytes("x"), handle: number, nowMs: number / 1_000)
+            #expect(table.receipt(done, nowMs: number / 1_000) == number)
+        }
+        #expect(table.agesKept <= 2 * 65_536 + 1 && table.count == 0)
+    }
+
     @Test func delaysDoubleWithJitter() {
         var delay = ReconnectDelay()
         #expect(delay.next(random: 0) == 250)

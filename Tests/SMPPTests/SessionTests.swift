@@ -10,7 +10,7 @@ import Testing
                 (.bindReceiver, .bindReceiverResponse),
             ] as [(Command, Command)]))
     func binds(_ mode: SessionSettings.Mode, _ commands: (Command, Command)) throws {
-        var peer = try Peer { $0.mode = mode }
+        var peer = try Peer(mode: mode)
         let pdus = try peer.sent()
         #expect(pdus.map(\.command) == [commands.0])
         guard case .bind(let request) = pdus[0].body else {
@@ -88,7 +88,7 @@ import Testing
         #expect(peer.tick(after: 5_999) == [])
         #expect(peer.session.deadline(nowMs: peer.now) == peer.now + 1)
         #expect(peer.tick(after: 1) == [.answered(1, .ambiguous)])
-        #expect(peer.session.inFlight == 1)
+        #expect(peer.room == 9)
         #expect(try peer.accept(first, id: "late") == [.answered(1, .accepted(id: Array("late".utf8)))])
         #expect(try peer.accept(first, id: "late") == [])
     }

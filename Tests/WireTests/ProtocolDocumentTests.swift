@@ -23,6 +23,7 @@ import Wire
         ("Grant reply", FieldLister.list(GrantReply.self)), ("LeaseMessages", FieldLister.list(LeaseMessages.self)),
         ("LeaseMessages reply", FieldLister.list(LeaseMessages.Reply.self)),
         ("Message", FieldLister.list(MessagePush.self)), ("ReportMessage", FieldLister.list(ReportMessage.self)),
+        ("ReportReceipt", FieldLister.list(ReportReceipt.self)),
         ("Subscribe", FieldLister.list(Subscribe.self)), ("Subscribe reply", FieldLister.list(Subscribe.Reply.self)),
         ("Event", FieldLister.list(EventPush.self)), ("Acknowledge", FieldLister.list(Acknowledge.self)),
         ("Stats reply", FieldLister.list(Stats.Reply.self)),

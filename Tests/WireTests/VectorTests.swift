@@ -90,6 +90,7 @@ import Wire
         case "LeaseMessages reply": return try reply(LeaseMessages.Reply.self)
         case "Message": return try push(MessagePush.self)
         case "ReportMessage": return try request(ReportMessage.self)
+        case "ReportReceipt": return try request(ReportReceipt.self)
         case "Subscribe": return try request(Subscribe.self)
         case "Subscribe reply": return try reply(Subscribe.Reply.self)
         case "Event": return try push(EventPush.self)

@@ -14,7 +14,7 @@ _FORMATS = {"u8": ">B", "u16": ">H", "u32": ">I", "u64": ">Q"}
 HELLO, PING, GOODBYE = 0x0001, 0x0002, 0x0003
 REQUEST_CODE, RESEND, VERIFY, CANCEL, STATUS, QUOTA = 0x10, 0x11, 0x12, 0x13, 0x14, 0x15
 CHECK_GRANT, REDEEM_GRANT = 0x20, 0x21
-LEASE_MESSAGES, MESSAGE, REPORT_MESSAGE = 0x30, 0x31, 0x32
+LEASE_MESSAGES, MESSAGE, REPORT_MESSAGE, REPORT_RECEIPT = 0x30, 0x31, 0x32, 0x33
 SUBSCRIBE, EVENT, ACKNOWLEDGE = 0x40, 0x41, 0x42
 STATS, DRAIN = 0xF0, 0xF1
 
@@ -61,9 +61,13 @@ MESSAGES = {
     "Message": ([("bytes16", "challenge"), ("u8", "send"), ("bytes16", "token"), ("u8", "attempt"),
                  ("u64", "lease_until_ms"), ("u64", "expires_at_ms"), ("u64", "engine_time_ms"),
                  ("bytes16", "idempotency_key"), ("u32", "tenant"), ("u16", "purpose"), ("blob8(16)", "phone"),
-                 ("blob16(640)", "text")], {}),
+                 ("blob16(640)", "text")], {0x01: ("bytes(32)", "last_gateway")}),
     "ReportMessage": ([("bytes16", "challenge"), ("u8", "send"), ("bytes16", "token"), ("u8", "outcome")],
-                      {0x01: ("bytes(64)", "reference"), 0x02: ("bytes(64)", "reason")}),
+                      {0x01: ("bytes(64)", "reference"), 0x02: ("bytes(64)", "reason"),
+                       0x03: ("bytes(32)", "gateway"), 0x04: ("u8", "segments"), 0x05: ("u64", "price_micros"),
+                       0x06: ("bytes(3)", "currency"), 0x07: ("u8", "has_other")}),
+    "ReportReceipt": ([("blob8(32)", "gateway"), ("blob8(64)", "reference"), ("u8", "outcome")],
+                      {0x01: ("bytes(64)", "reason")}),
     "Subscribe": ([("u8", "start")] + _CURSOR + [("u16", "credit")], {}),
     "Subscribe reply": (_CURSOR, {}),
     "Event": (_CURSOR + [("u16", "kind"), ("u64", "engine_time_ms"), ("u64", "wall_time_ms"), ("u32", "tenant"),
@@ -81,7 +85,8 @@ OPERATIONS = {
     RESEND: ("Resend", "Challenge reply"), VERIFY: ("Verify", "Verify reply"), CANCEL: ("Cancel", "Empty"),
     STATUS: ("Status", "Status reply"), QUOTA: ("Quota", "Quota reply"), CHECK_GRANT: ("CheckGrant", "Grant reply"),
     REDEEM_GRANT: ("RedeemGrant", "Grant reply"), LEASE_MESSAGES: ("LeaseMessages", "LeaseMessages reply"),
-    REPORT_MESSAGE: ("ReportMessage", "Empty"), SUBSCRIBE: ("Subscribe", "Subscribe reply"),
+    REPORT_MESSAGE: ("ReportMessage", "Empty"),
+    REPORT_RECEIPT: ("ReportReceipt", "Empty"), SUBSCRIBE: ("Subscribe", "Subscribe reply"),
     ACKNOWLEDGE: ("Acknowledge", "Empty"), STATS: ("Stats", "Stats reply"), DRAIN: ("Drain", "Empty"),
 }
 PUSHES = {GOODBYE: "Goodbye", MESSAGE: "Message", EVENT: "Event"}
@@ -92,7 +97,7 @@ STATUSES = {
     0x230: "invalidSession", 0x240: "invalidCode", 0x300: "requestTooOld", 0x310: "requestFromFuture",
     0x320: "requestIdConflict", 0x330: "quarantined", 0x400: "blocked", 0x410: "factorDisabled", 0x420: "limited",
     0x500: "challengeNotOpen", 0x510: "wrongCode", 0x520: "alreadyVerified", 0x530: "grantInvalid",
-    0x540: "leaseNotHeld", 0x550: "cursorGone", 0x560: "undeliverable", 0xF00: "unknown",
+    0x540: "leaseNotHeld", 0x550: "cursorGone", 0x560: "undeliverable", 0x570: "referenceUnknown", 0xF00: "unknown",
 }
 RETRYABLE = {"draining", "overloaded", "blocked", "limited", "unknown"}
 LIMITS = [

@@ -38,7 +38,7 @@ public struct MessagePush: PushMessage {
     public var send: UInt8 = 0
     /// Names the lease in ReportMessage.
     public var token = Bytes16.zero
-    /// Which lease of this message, from 1.
+    /// From 1; it grows with each lease but one that was given back untried, and the third is the last.
     public var attempt: UInt8 = 0
     /// Engine time, milliseconds: report before it.
     public var leaseUntilMs: UInt64 = 0
@@ -56,6 +56,8 @@ public struct MessagePush: PushMessage {
     public var phone = PhoneBytes()
     /// UTF-8; holds the code.
     public var text = InlineBytes<640>()
+    /// The gateway that the last report named: another one is better now. Empty = none.
+    public var lastGateway = InlineBytes<32>()
 
     public init() {}
 
@@ -72,6 +74,7 @@ public struct MessagePush: PushMessage {
         try c.u16("purpose", &purpose)
         try c.blob8("phone", &phone)
         try c.blob16("text", &text)
+        try c.tagged(.ignorable(1), "last_gateway", &lastGateway)
     }
 }
 
@@ -91,6 +94,10 @@ public struct ReportMessage: RequestMessage {
         case delivered = 4
         /// The network gave up.
         case undelivered = 5
+        /// No gateway was asked: the lease's attempt is given back, and the message may be leased again.
+        case notSubmitted = 6
+        /// It may be on its way: it may be submitted once more.
+        case ambiguous = 7
     }
 
     /// From the push.
@@ -105,6 +112,16 @@ public struct ReportMessage: RequestMessage {
     public var reference = InlineBytes<64>()
     /// The gateway's reason for a failure.
     public var reason = InlineBytes<64>()
+    /// The gateway's name at this courier; with `reference` it makes the message known to ReportReceipt.
+    public var gateway = InlineBytes<32>()
+    /// How many SMS it took.
+    public var segments: UInt8?
+    /// What the whole message cost, in millionths of the currency.
+    public var priceMicros: UInt64?
+    /// ISO 4217.
+    public var currency = InlineBytes<3>()
+    /// Not 0: another gateway would take the message, should the network give up.
+    public var hasOther: UInt8?
 
     public init() {}
 
@@ -115,6 +132,36 @@ public struct ReportMessage: RequestMessage {
         try c.u8("outcome", &outcome)
         try c.tagged(.ignorable(1), "reference", &reference)
         try c.tagged(.ignorable(2), "reason", &reason)
+        try c.tagged(.ignorable(3), "gateway", &gateway)
+        try c.tagged(.ignorable(4), "segments", &segments)
+        try c.tagged(.ignorable(5), "price_micros", &priceMicros)
+        try c.tagged(.ignorable(6), "currency", &currency)
+        try c.tagged(.ignorable(7), "has_other", &hasOther)
+    }
+
+    public typealias Reply = Empty
+}
+
+/// What a gateway said later of a message that it took, by whoever heard it: a courier that was started anew, or a receiver of
+/// call-backs. Idempotent: states move forward only. Write.
+public struct ReportReceipt: RequestMessage {
+    public static let opcode = Opcode.reportReceipt
+    /// As in the ReportMessage that said `submitted`.
+    public var gateway = InlineBytes<32>()
+    /// As in that ReportMessage.
+    public var reference = InlineBytes<64>()
+    /// `ReportMessage.Outcome`: `delivered` or `undelivered`.
+    public var outcome: UInt8 = 0
+    /// The gateway's reason for a failure.
+    public var reason = InlineBytes<64>()
+
+    public init() {}
+
+    public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
+        try c.blob8("gateway", &gateway)
+        try c.blob8("reference", &reference)
+        try c.u8("outcome", &outcome)
+        try c.tagged(.ignorable(1), "reason", &reason)
     }
 
     public typealias Reply = Empty

@@ -142,9 +142,20 @@ struct EngineScript {
 
     private mutating func report(_ a: UInt8, _ b: UInt8, _ c: UInt8, _ caller: Caller) throws(FuzzFailure) {
         var m = ReportMessage()
-        (m.challenge, m.send, m.outcome) = (challenge(a), 1 + (b & 3), c % 7)
+        (m.challenge, m.send, m.outcome) = (challenge(a), 1 + (b & 3), c % 9)
         m.token = b & 0x40 == 0 ? model.token(m.challenge, m.send) : Bytes16(high: UInt64(b), low: 1)
+        if b & 0x20 != 0 {
+            m.gateway = InlineBytes("g")
+            m.reference = InlineBytes([c & 3])
+            m.hasOther = c & 4
+        }
         try decide(.report(m), caller)
+        guard b & 0x10 != 0 else { return }
+        var receipt = ReportReceipt()
+        (receipt.gateway, receipt.reference, receipt.outcome) = (
+            InlineBytes("g"), InlineBytes([c & 3]), a % 9
+        )
+        try decide(.receipt(receipt), caller)
     }
 
     private mutating func again(_ a: UInt8) throws(FuzzFailure) {
@@ -231,7 +242,7 @@ extension Request {
         case .verify(let m): m.requestID
         case .cancel(let m): m.requestID
         case .redeemGrant(let m): m.requestID
-        case .status, .quota, .checkGrant, .report: .zero
+        case .status, .quota, .checkGrant, .report, .receipt: .zero
         }
     }
 }

@@ -18,7 +18,7 @@ enum MessagesFuzz: FuzzTarget {
         codec(Verify.Reply.self), codec(Cancel.self), codec(StatusRequest.self), codec(StatusRequest.Reply.self),
         codec(Quota.self), codec(Quota.Reply.self), codec(CheckGrant.self), codec(RedeemGrant.self),
         codec(GrantReply.self), codec(LeaseMessages.self), codec(LeaseMessages.Reply.self), codec(MessagePush.self),
-        codec(ReportMessage.self), codec(Subscribe.self), codec(Subscribe.Reply.self), codec(EventPush.self),
+        codec(ReportMessage.self), codec(ReportReceipt.self), codec(Subscribe.self), codec(Subscribe.Reply.self), codec(EventPush.self),
         codec(Acknowledge.self), codec(Stats.Reply.self), codec(Empty.self),
     ]
 

@@ -33,6 +33,8 @@ enum RecordsFuzz: FuzzTarget {
         guard let record = decode(&buffer) else { return }
         var again = RecordBuffer()
         encode(record, &again)
+        // An outbox record of the first schema is written as one of the second.
+        if kind == "outbox", value[0] == 1 { return }
         let problem = again.withBytes { difference($0, value) }
         if let problem { throw FuzzFailure(description: "the \(kind) record changes in a round trip: \(problem)") }
     }

@@ -10,6 +10,14 @@ final class DeliveryChecker {
         var idempotencyKey = Bytes16.zero
         /// The newest lease was reported as failed for now: it may be given again at once.
         var wasReturned = false
+        /// The newest lease was reported as untried: it may count for nothing.
+        var wasUntried = false
+        /// A submit was in doubt, and nothing else was said under its lease: what comes is the third lease, or none.
+        var isDoubtful = false
+        var hasOther = false
+        /// The network gave up and another gateway may have it.
+        var mayFailOver = false
+        var said: [Bytes16: Set<UInt8>] = [:]
         var isSettled = false
     }
     private struct Key: Hashable {
@@ -17,6 +25,7 @@ final class DeliveryChecker {
         let send: UInt8
     }
     private var messages: [Key: Message] = [:]
+    private var references: [String: Key] = [:]
     private var tokens: Set<Bytes16> = []
     private var idempotencyKeys: [Bytes16: Key] = [:]
     let phones: [String]
@@ -59,9 +68,11 @@ final class DeliveryChecker {
         let key = Key(challenge: push.challenge, send: push.send)
         let message = messages[key] ?? Message()
         messages[key] = message
-        if message.isSettled { say("sent again after it was settled", push) }
+        if message.isSettled, !message.mayFailOver { say("sent again after it was settled", push) }
         if let last = message.leases.last {
-            if push.attempt <= last.attempt { say("lease \(last.attempt) came before", push) }
+            if push.attempt < last.attempt || (push.attempt == last.attempt && !message.wasUntried) {
+                say("lease \(last.attempt) came before", push)
+            }
             if push.engineTimeMs < last.until, !message.wasReturned {
                 say("leased while another lease held (until \(last.until))", push)
             }
@@ -75,12 +86,37 @@ final class DeliveryChecker {
         idempotencyKeys[push.idempotencyKey] = key
         message.idempotencyKey = push.idempotencyKey
         message.wasReturned = false
+        message.wasUntried = false
+        if message.isDoubtful, push.attempt != 3 { say("not the last lease after a submit in doubt", push) }
         message.leases.append((push.attempt, push.token, push.leaseUntilMs))
     }
 
     func sending(_ report: ReportMessage) {
         guard let message = messages[Key(challenge: report.challenge, send: report.send)] else { return }
-        if report.outcome == ReportMessage.Outcome.transientFailure.rawValue { message.wasReturned = true }
+        if !report.reference.isEmpty {
+            references[report.reference.text] = Key(challenge: report.challenge, send: report.send)
+        }
+        message.said[report.token, default: []].insert(report.outcome)
+        if report.hasOther != nil { message.hasOther = true }
+        switch ReportMessage.Outcome(rawValue: report.outcome) {
+        case .transientFailure, .ambiguous: message.wasReturned = true
+        case .notSubmitted:
+            message.wasReturned = true
+            message.wasUntried = true
+        case .undelivered where message.hasOther:
+            message.wasReturned = true
+            message.mayFailOver = true
+        case .submitted, .delivered, .undelivered, .permanentFailure, nil: break
+        }
+    }
+
+    /// By the gateway's name for the message.
+    func sending(_ receipt: ReportReceipt) {
+        guard receipt.outcome == ReportMessage.Outcome.undelivered.rawValue,
+            let message = references[receipt.reference.text].flatMap({ messages[$0] }), message.hasOther
+        else { return }
+        message.wasReturned = true
+        message.mayFailOver = true
     }
 
     func received(_ answer: Answer, to report: ReportMessage, _ attempt: Attempt, now: UInt64) {
@@ -94,7 +130,8 @@ final class DeliveryChecker {
             switch ReportMessage.Outcome(rawValue: report.outcome) {
             case .submitted, .delivered: message.isSettled = true
             case .permanentFailure, .undelivered: if !message.wasReturned { message.isSettled = true }
-            case .transientFailure, nil: break
+            case .ambiguous: if message.said[report.token] == [report.outcome] { message.isDoubtful = true }
+            case .transientFailure, .notSubmitted, nil: break
             }
         case .refused(let refusal) where refusal.status == .leaseNotHeld:
             if report.token == last.token, now < last.until, !message.wasReturned,

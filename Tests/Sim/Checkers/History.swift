@@ -6,6 +6,7 @@ struct ChallengeFloor {
     var ended: UInt8 = 0
     var attemptsLeft: UInt8 = 255
     var sendsLeft: UInt8 = 255
+    /// A rank: queued, submitted or failed, delivered.
     var delivery: UInt8 = 0
 }
 

@@ -34,7 +34,8 @@ struct ReplyChecker {
             if isFirst { call.firstFloor = floor }
             return floor
         case .status(let m): return history.challenges[m.challenge]?.floor
-        case .hello, .ping, .quota, .checkGrant, .redeem, .lease, .report, .subscribe, .acknowledge, .stats,
+        case .hello, .ping, .quota, .checkGrant, .redeem, .lease, .report, .receipt, .subscribe, .acknowledge,
+            .stats,
             .raw:
             return nil
         }
@@ -64,7 +65,8 @@ struct ReplyChecker {
         case .resend(let m): resend(answer, m, call, attempt, now, isRepeat: isRepeat)
         case .cancel(let m): cancel(answer, m, call, attempt, now)
         case .status(let m): status(answer, m, call, attempt, now)
-        case .hello, .ping, .quota, .checkGrant, .redeem, .lease, .report, .subscribe, .acknowledge, .stats,
+        case .hello, .ping, .quota, .checkGrant, .redeem, .lease, .report, .receipt, .subscribe, .acknowledge,
+            .stats,
             .raw:
             break
         }
@@ -122,6 +124,15 @@ struct ReplyChecker {
             if now < a.expiresAtMs + 660_000 { say("a retried RedeemGrant was refused", call, answer) }
         case (.empty, .empty): break
         default: say("a retry was answered otherwise than at first: \(describe(settled))", call, answer)
+        }
+    }
+
+    /// What was given up may be found submitted later, and the network may give up what was; whatever was delivered stays so.
+    private func rank(_ delivery: UInt8) -> UInt8 {
+        switch StatusRequest.Delivery(rawValue: delivery) {
+        case .queued, nil: 0
+        case .submitted, .failed: 1
+        case .delivered: 2
         }
     }
 
@@ -355,8 +366,8 @@ struct ReplyChecker {
             if reply.sendsLeft > floor.sendsLeft {
                 say("sends were given back (\(floor.sendsLeft) left)", call, answer)
             }
-            if reply.sendsLeft == floor.sendsLeft, reply.delivery < floor.delivery {
-                say("delivery went back from \(floor.delivery)", call, answer)
+            if reply.sendsLeft == floor.sendsLeft, rank(reply.delivery) < floor.delivery {
+                say("delivery went back from rank \(floor.delivery)", call, answer)
             }
         }
         let open = StatusRequest.State.open.rawValue
@@ -370,9 +381,9 @@ struct ReplyChecker {
         challenge.floor.attemptsLeft = min(challenge.floor.attemptsLeft, reply.attemptsLeft)
         if reply.sendsLeft < challenge.floor.sendsLeft {
             challenge.floor.sendsLeft = reply.sendsLeft
-            challenge.floor.delivery = reply.delivery
+            challenge.floor.delivery = rank(reply.delivery)
         } else if reply.sendsLeft == challenge.floor.sendsLeft {
-            challenge.floor.delivery = max(challenge.floor.delivery, reply.delivery)
+            challenge.floor.delivery = max(challenge.floor.delivery, rank(reply.delivery))
         }
     }
 }

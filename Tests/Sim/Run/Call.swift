@@ -24,6 +24,7 @@ enum Ask {
     case redeem(RedeemGrant)
     case lease(LeaseMessages)
     case report(ReportMessage)
+    case receipt(ReportReceipt)
     case subscribe(Subscribe)
     case acknowledge(Acknowledge)
     case stats(Stats)
@@ -53,6 +54,7 @@ enum Ask {
         case .redeem(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
         case .lease(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
         case .report(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
+        case .receipt(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
         case .subscribe(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
         case .acknowledge(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
         case .stats(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
@@ -102,7 +104,7 @@ enum Answer {
         case .checkGrant, .redeem: return .grant(try FieldDecoder.decode(GrantReply.self, from: body))
         case .lease: return .lease(try FieldDecoder.decode(LeaseMessages.Reply.self, from: body))
         case .subscribe: return .subscribed(try FieldDecoder.decode(Subscribe.Reply.self, from: body))
-        case .cancel, .report, .acknowledge, .stats, .raw: return .empty
+        case .cancel, .report, .receipt, .acknowledge, .stats, .raw: return .empty
         }
     }
 }

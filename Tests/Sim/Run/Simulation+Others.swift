@@ -152,9 +152,15 @@ extension Simulation {
         m.send = push.send
         m.token = push.token
         let outcomes: [ReportMessage.Outcome] = [
-            .submitted, .delivered, .transientFailure, .permanentFailure, .undelivered,
+            .submitted, .delivered, .transientFailure, .permanentFailure, .undelivered, .notSubmitted,
+            .ambiguous,
         ]
-        m.outcome = outcomes[draw.weighted([55, 20, 15, 5, 5])].rawValue
+        m.outcome = outcomes[draw.weighted([50, 20, 10, 5, 5, 5, 5])].rawValue
+        if draw.chance(100) { m.hasOther = 1 }
+        if draw.chance(300) {
+            m.gateway = InlineBytes("sim")
+            m.reference = InlineBytes("\(push.challenge)-\(push.send)-\(push.attempt)")
+        }
         if draw.chance(30) {
             tally.add("fault report with a false token")
             m.token.low ^= 1
@@ -165,6 +171,12 @@ extension Simulation {
             tally.add("fault duplicate report")
             send(Call(.report(m), Who(tenant: peer.tenant)), on: peer)
         }
+        guard !m.reference.isEmpty, draw.chance(400) else { return }
+        var receipt = ReportReceipt()
+        receipt.gateway = InlineBytes(draw.chance(50) ? "other" : "sim")
+        receipt.reference = m.reference
+        receipt.outcome = (draw.chance(700) ? ReportMessage.Outcome.delivered : .undelivered).rawValue
+        send(Call(.receipt(receipt), Who(tenant: peer.tenant)), on: peer)
     }
 
     // MARK: subscribers

@@ -13,6 +13,7 @@ extension Simulation {
         var floor = replies.sending(call, now: now)
         if let grant = grants.sending(call) { floor = grant }
         if case .report(let report) = call.ask { delivery.sending(report) }
+        if case .receipt(let receipt) = call.ask { delivery.sending(receipt) }
         let correlation = peer.nextCorrelation()
         peer.waiting[correlation] = Attempt(call: call, sent: now, floor: floor)
         peer.queue(call.ask.encode(correlation))

@@ -55,7 +55,8 @@ struct CallAttempts {
                 .invalidCode,
                 .requestIdConflict, .quarantined, .blocked, .factorDisabled, .limited, .challengeNotOpen,
                 .wrongCode,
-                .alreadyVerified, .grantInvalid, .leaseNotHeld, .cursorGone, .undeliverable, .none:
+                .alreadyVerified, .grantInvalid, .leaseNotHeld, .cursorGone, .undeliverable,
+                .referenceUnknown, .none:
                 return error
             }
         case .unknownOutcome: return error
