@@ -81,8 +81,9 @@ package final class CourierDesk {
                 push.text = texts.render(draft, &scratch)
                 courier.send(isHeld: true) { try FieldEncoder.push(push, into: $0) }
                 due.push(MessageKey(challenge: first.challenge, send: first.send, notBefore: push.leaseUntilMs))
-            case .later(let time):
-                due.push(MessageKey(challenge: first.challenge, send: first.send, notBefore: time))
+            case .later:
+                // Whatever moved it to another time queued it for that time too: kept, this entry would be one more for each lease.
+                break
             case .gone: due.wasSettled()
             }
         }

@@ -23,7 +23,7 @@ extension Engine {
     public enum LeaseResult: Sendable {
         /// Leased in this commit: push after the sync.
         case leased(MessageDraft)
-        /// Not due before this engine time.
+        /// Not due before this engine time, for which it was queued when that was decided.
         case later(UInt64)
         /// Over: sent, dead, or too late to send.
         case gone
