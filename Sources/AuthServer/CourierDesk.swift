@@ -15,7 +15,7 @@ package final class CourierDesk {
     init(texts: MessageTexts) { self.texts = texts }
 
     /// Room for more messages.
-    var canAccept: Bool { due.count < Bounds.maxDueMessages && due.held < Bounds.maxHeldMessages }
+    var canAccept: Bool { due.count < Bounds.maxDueMessages }
     package var waiting: Int { due.count }
 
     /// At start: what was queued or leased when the server stopped.
@@ -33,9 +33,8 @@ package final class CourierDesk {
         }
     }
 
-    /// Messages that the batch settled and made due.
+    /// Messages that the batch made due.
     private func take(_ engine: Engine) {
-        for _ in 0..<engine.takeSettled() { due.settle() }
         engine.takeDue { due.push($0) }
     }
 
@@ -84,7 +83,7 @@ package final class CourierDesk {
             case .later:
                 // Whatever moved it to another time queued it for that time too: kept, this entry would be one more for each lease.
                 break
-            case .gone: due.wasSettled()
+            case .gone: break
             }
         }
     }

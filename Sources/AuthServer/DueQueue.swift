@@ -1,18 +1,11 @@
 import Engine
 
 /// Messages by the time at which they are due: a binary heap. Derived; the outbox in the store is the truth.
-///
-/// A message that is settled before its time, as most are, stays in the heap until then. It is only counted: that the heap doesn't know which
-/// ones they are costs a look at the outbox when their time comes, and saves an index.
+/// A message that is settled before its time, as most are, stays until then: a look at the outbox tells, and no index is needed.
 struct DueQueue {
     private var heap: [MessageKey] = []
-    private var settled = 0
 
-    /// Messages that may still be sent, and perhaps some that won't: it errs to the safe side.
-    var count: Int { heap.count - settled }
-    /// All, settled ones too: what memory is spent on.
-    var held: Int { heap.count }
-
+    var count: Int { heap.count }
     var first: MessageKey? { heap.first }
 
     mutating func push(_ key: MessageKey) {
@@ -20,19 +13,12 @@ struct DueQueue {
         rise(heap.count - 1)
     }
 
-    /// One of them won't be sent (again): it was taken, or its challenge is over.
-    mutating func settle() { settled = min(settled + 1, heap.count) }
-
-    /// The one that was popped last proved to be settled.
-    mutating func wasSettled() { settled = heap.isEmpty ? 0 : max(0, settled - 1) }
-
     mutating func pop() {
         let last = heap.removeLast()
         if !heap.isEmpty {
             heap[0] = last
             sink()
         }
-        settled = min(settled, heap.count)
     }
 
     private mutating func rise(_ place: Int) {

@@ -163,8 +163,9 @@ final class EventLoop: @unchecked Sendable {
 
     /// Milliseconds to wait for sockets.
     private func patience(_ batch: Batch) -> Int32 {
-        if batch.wantsTurn { return 0 }
         let now = EventLoop.milliseconds()
+        if lookAtMs == 0, batch.wantsLook { lookAtMs = now + 1 }
+        if batch.wantsTurn { return 0 }
         var end = tickAtMs
         if lookAtMs != 0 { end = min(end, lookAtMs) }
         if acceptsAtMs != 0 { end = min(end, acceptsAtMs) }
@@ -181,7 +182,6 @@ final class EventLoop: @unchecked Sendable {
             lookAtMs = 0
             batch.lookAgain()
         }
-        if lookAtMs == 0, batch.wantsLook { lookAtMs = now + 1 }
         if acceptsAtMs != 0, now >= acceptsAtMs { pauseAccepts(false) }
     }
 

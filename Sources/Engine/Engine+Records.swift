@@ -146,7 +146,6 @@ extension Engine {
         for send in 1...max(1, challenge.sends) {
             guard let message = readMessage(id, send, &state) else { continue }
             if message.state == .queued { state.delete(.outbox, RecordKey(id, send)) }
-            if message.state == .queued || message.state == .leased { settledMessages += 1 }
         }
     }
 

@@ -63,7 +63,6 @@ extension Engine {
         _ context: BatchContext,
         _ state: inout S
     ) {
-        if message.state == .queued || message.state == .leased { settledMessages += 1 }
         message.state = next
         message.history.note(m, isFailure: false)
         if !message.isTaken { message.history.submittedAt = context.now }

@@ -15,8 +15,6 @@ public final class Engine {
     public private(set) var events: [EventPush] = []
     /// Messages that this batch made due: the server's courier queue takes them after the sync.
     public internal(set) var dueMessages: [MessageKey] = []
-    /// How many waiting messages this batch settled: they won't be sent (again).
-    var settledMessages = 0
 
     /// - Parameter tenants: checked by the caller: numbers and names are unique.
     public init(tenants: [TenantPolicy], keys: EngineKeys) {
@@ -30,19 +28,12 @@ public final class Engine {
     public func beginBatch() {
         events.removeAll(keepingCapacity: true)
         dueMessages.removeAll(keepingCapacity: true)
-        settledMessages = 0
     }
 
     /// Moves the batch's events to `taken`, whose memory serves the next batch.
     public func takeEvents(into taken: inout [EventPush]) {
         taken.removeAll(keepingCapacity: true)
         swap(&events, &taken)
-    }
-
-    /// How many waiting messages were settled since the last question.
-    public func takeSettled() -> Int {
-        defer { settledMessages = 0 }
-        return settledMessages
     }
 
     /// Hands the due messages out: a lease in the same batch takes them at once.

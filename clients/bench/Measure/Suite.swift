@@ -18,6 +18,7 @@ struct Suite {
         }
         try against(.otpd) { suite, session in
             try suite.own(session)
+            try suite.requestsAlone()
             if sustained > 0 { try suite.sustain(session, seconds: sustained) }
         }
         try slowDisk(slowMicros)
@@ -88,7 +89,7 @@ struct Suite {
         let many = counts.last ?? 64
         try closed(session)
         try closed(session, .lookup)
-        for mix in [Mix.request, .guess, .refusal, .retry] {
+        for mix in [Mix.guess, .refusal, .retry] {
             try closed(session, mix, clients: [min(16, many)])
         }
         var deep = LoadStream(mix: .cycle, clients: min(16, many))
@@ -101,6 +102,14 @@ struct Suite {
             add(try session.measure("spread", [stream], timing, spread: spread))
         }
         try open(session)
+    }
+
+    /// Of a server of its own, once: nobody verifies, so their messages wait, and at 400,000 of them otpd says that it is overloaded.
+    private mutating func requestsAlone() throws {
+        let once = Session.Timing(warmUp: timing.warmUp, seconds: timing.seconds, repetitions: 1)
+        try against(.otpd) { suite, session in
+            suite.add(try session.measure(Mix.request.rawValue, [LoadStream(mix: .request, clients: 16)], once))
+        }
     }
 
     /// A steady rate of lookups alone, then the same beside all the writes that `many` clients can make.
