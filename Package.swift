@@ -52,14 +52,15 @@ let package = Package(
         .target(name: "Wire", exclude: ["PROTOCOL.md"], swiftSettings: settings),
         .target(name: "LibCrypto", dependencies: ["COpenSSL", "CLinuxShim"], swiftSettings: settings),
         .target(name: "SMSText", swiftSettings: safeSettings),
+        .target(name: "StrictTOML", dependencies: ["TOMLKit"], swiftSettings: settings),
         .target(name: "Engine", dependencies: ["Wire", "LibCrypto"], swiftSettings: settings),
         .target(name: "Store", dependencies: ["CLMDB", "LibCrypto", "CLinuxShim"], exclude: ["SCHEMA.md"], swiftSettings: settings),
         .target(
             name: "AuthServer",
-            dependencies: ["Wire", "Engine", "Store", "SMSText", "LibCrypto", "CLinuxShim", log, "TOMLKit"],
+            dependencies: ["Wire", "Engine", "Store", "SMSText", "LibCrypto", "CLinuxShim", log, "StrictTOML"],
             exclude: ["ARCHITECTURE.md"], swiftSettings: settings),
         .target(name: "SMPP", dependencies: ["SMSText"], swiftSettings: safeSettings),
-        .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "CTLS", "CLinuxShim"], swiftSettings: settings),
+        .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "StrictTOML", "CTLS", "CLinuxShim"], exclude: ["courier.toml"], swiftSettings: settings),
         .target(
             name: "AuthClient", dependencies: ["Wire"] + nio, path: "clients/swift/Sources/AuthClient",
             swiftSettings: settings),
@@ -67,7 +68,7 @@ let package = Package(
         // Thin executables.
         .executableTarget(name: "otpd", dependencies: ["AuthServer", "LibCrypto", "Store", "CLinuxShim", log, arguments], swiftSettings: settings),
         .executableTarget(name: "otpctl", dependencies: ["AuthClient", "AuthServer", "Engine", "SMSText", "Wire", arguments], swiftSettings: settings),
-        .executableTarget(name: "otp-courier", dependencies: ["Courier", "SMPP", "CLinuxShim", arguments], swiftSettings: settings),
+        .executableTarget(name: "otp-courier", dependencies: ["Courier", "SMPP", "StrictTOML", "CLinuxShim", arguments], swiftSettings: settings),
         .target(name: "CBenchPoll", path: "clients/bench/poll"),
         .executableTarget(
             name: "otp-bench",
@@ -96,7 +97,7 @@ let package = Package(
 
         // Replays what fuzzing has found and its corpora, without libFuzzer; scripts/fuzz-build.sh compiles the same targets with it.
         .testTarget(
-            name: "FuzzReplayTests", dependencies: ["AuthServer", "Engine", "LibCrypto", "SMSText", "Store", "Wire"],
+            name: "FuzzReplayTests", dependencies: ["AuthServer", "Engine", "LibCrypto", "SMSText", "Store", "StrictTOML", "Wire"],
             path: "Tests/Fuzz", exclude: ["Entry.swift", "corpus", "finds", "planted"], swiftSettings: settings),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: settings),
         .testTarget(name: "LibCryptoTests", dependencies: ["LibCrypto"], swiftSettings: settings),
@@ -107,9 +108,9 @@ let package = Package(
             name: "StoreTests", dependencies: ["Store", "LibCrypto", "CLinuxShim", "CLMDB", "CFaultDisk"], swiftSettings: settings),
         .testTarget(
             name: "AuthServerTests",
-            dependencies: ["AuthServer", "Wire", "Engine", "Store", "LibCrypto"], swiftSettings: settings),
+            dependencies: ["AuthServer", "Wire", "Engine", "Store", "StrictTOML", "LibCrypto"], swiftSettings: settings),
         .testTarget(name: "SMPPTests", dependencies: ["SMPP", "SMSText"], swiftSettings: settings),
-        .testTarget(name: "CourierTests", dependencies: ["Courier", "SMPP", "Wire"], swiftSettings: settings),
+        .testTarget(name: "CourierTests", dependencies: ["Courier", "SMPP", "StrictTOML", "Wire"], swiftSettings: settings),
         // All tests are one executable: it is in there for each of them.
         .target(name: "CTSanMutex", path: "Tests/TSanMutex"),
         .testTarget(

@@ -67,7 +67,8 @@ if need config; then
         ld -r -o "$out/modules/CTOML.o" "$out"/modules/toml/*.o
     fi
     # The configuration without the server around it: no SwiftNIO here.
-    module AuthServer "$S"/AuthServer/{Config,ConfigReader,ConfigFile+Precheck,ServerSettings,MessageTexts,Authority,Bounds,EngineClock}.swift
+    module StrictTOML "$S"/StrictTOML/*.swift
+    module AuthServer "$S"/AuthServer/{Config,ServerSettings,MessageTexts,Authority,Bounds,EngineClock}.swift
 fi
 
 # link TARGET SUPPORT-FILES -- MODULES
@@ -101,7 +102,7 @@ for target in $targets; do
         records | fields) link "$target" -- CLinuxShim Wire LibCrypto Engine ;;
         engine) link "$target" FuzzState EngineModel -- CLinuxShim Wire LibCrypto Engine ;;
         texts) link "$target" -- SMSText ;;
-        config) link "$target" -- CLinuxShim Wire LibCrypto SMSText Engine Store CTOML TOMLKit AuthServer ;;
+        config) link "$target" -- CLinuxShim Wire LibCrypto SMSText Engine Store CTOML TOMLKit StrictTOML AuthServer ;;
         *)
             echo "fuzz: there is no target $target" >&2
             exit 2

@@ -1,39 +1,23 @@
-import CLinuxShim
 import Engine
 import Glibc
 import SMSText
 import Store
-import TOMLKit
+public import StrictTOML
 import Wire
 
 /// The configuration file: TOML, strict. Every number has its range here, by the floors and caps of the standards.
 public enum Config {
     /// Reads and checks a file; touches nothing else.
     public static func load(_ path: String) throws(ConfigError) -> ServerSettings {
-        guard let file = fopen(path, "r") else {
-            throw ConfigError(description: "\(path): \(String(cString: strerror(errno)))")
-        }
-        defer { fclose(file) }
-        var bytes = [UInt8](repeating: 0, count: 1 << 20)
-        let count = fread(&bytes, 1, bytes.count, file)
-        guard ferror(file) == 0 else { throw ConfigError(description: "\(path): \(String(cString: strerror(errno)))") }
-        guard count < bytes.count else { throw ConfigError(description: "\(path): larger than 1 MiB") }
-        guard let text = String(validating: bytes.prefix(count), as: UTF8.self) else {
-            throw ConfigError(description: "\(path): is not UTF-8 text")
-        }
-        return try parse(text, name: path)
+        try settings(ConfigFile.read(path))
     }
 
     /// The same from text.
     public static func parse(_ text: String, name: String) throws(ConfigError) -> ServerSettings {
-        let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
-        let file = ConfigFile(name: name, lines: lines)
-        try file.refuseWhatEndsTheParser()
-        let table: TOMLTable
-        do { table = try TOMLTable(string: text) } catch let error as TOMLParseError {
-            throw ConfigError(description: "\(name):\(error.source.begin.line): \(error.description)")
-        } catch { throw ConfigError(description: "\(name): \(error)") }
-        let root = ConfigReader(table, path: "", file: file)
+        try settings(ConfigFile.parse(text, name: name))
+    }
+
+    private static func settings(_ root: ConfigReader) throws(ConfigError) -> ServerSettings {
         let data = try root.required("data")
         let key = try root.required("master_key")
         let issuer = try root.required("issuer")

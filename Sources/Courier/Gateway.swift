@@ -14,6 +14,8 @@ public protocol Gateway {
     mutating func turn(nowMs: UInt64) -> [ReportMessage]
     /// Receipts about messages that it doesn't know: a courier before this one submitted them.
     mutating func takeReceipts() -> [ReportReceipt]
+    /// Whether it was told since the last call that no message will pass until somebody mends its account or settings.
+    mutating func takeFault() -> Bool
     /// What to wait for.
     func waits(nowMs: UInt64) -> GatewayWaits
     /// No more messages come: ends what is under way, and says goodbye where that is the custom.
@@ -25,6 +27,8 @@ public protocol Gateway {
 extension Gateway {
     /// None.
     public mutating func takeReceipts() -> [ReportReceipt] { [] }
+    /// No.
+    public mutating func takeFault() -> Bool { false }
 }
 
 /// What wakes a gateway, besides new messages.
@@ -48,6 +52,8 @@ public struct Submission: Sendable {
     public var leaseUntilMs: UInt64
     /// Nothing of it may be kept after it (Unix ms).
     public var expiresAtWallMs: UInt64
+    /// What phones show, where the route says so; empty = the gateway's own.
+    public var sender = ""
 
     /// What becomes of it.
     public func report(

@@ -22,6 +22,8 @@ struct SMPPDesk {
     /// A message that the SMSC hasn't taken whole.
     private struct Draft {
         var phone: [UInt8]
+        /// Instead of the route's own; empty = that.
+        var sender: String
         var text: MessageText
         /// Parts to submit, from the last to the first.
         var unsent: [Int]
@@ -61,6 +63,7 @@ struct SMPPDesk {
     private var receipts: ReceiptTable
     private var strays: [ReportReceipt] = []
     private var isStopping = false
+    private var isFaulty = false
 
     init(_ route: SMPPRoute) {
         self.route = route
@@ -80,6 +83,11 @@ struct SMPPDesk {
         return strays
     }
 
+    mutating func takeFault() -> Bool {
+        defer { isFaulty = false }
+        return isFaulty
+    }
+
     mutating func take(_ submission: Submission) -> [ReportMessage] {
         lastNumber += 1
         let text = MessageText(
@@ -88,7 +96,7 @@ struct SMPPDesk {
         guard let text else { return [submission.report(.permanentFailure, reason: "the text is too long")] }
         let needed = route.session.responseMs + SMPPDesk.marginMs
         drafts[lastNumber] = Draft(
-            phone: submission.message.phone.array, text: text, unsent: text.parts.indices.reversed(),
+            phone: submission.message.phone.array, sender: submission.sender, text: text, unsent: text.parts.indices.reversed(),
             submits: text.parts.map { _ in 0 }, expiresAtMs: submission.expiresAtMs,
             lastSubmitMs: submission.leaseUntilMs > needed ? submission.leaseUntilMs - needed : 0)
         var report = submission.report(.submitted)
@@ -113,6 +121,9 @@ struct SMPPDesk {
             var message = route.message(
                 to: draft.phone, lifeMs: draft.expiresAtMs - nowMs + SMPPDesk.lifeAfterLastSubmitMs,
                 coding: draft.text)
+            if !draft.sender.isEmpty, let source = SMPPRoute.source(draft.sender) {
+                (message.source, message.sourceTON, message.sourceNPI) = (source.bytes, source.ton, source.npi)
+            }
             message.text = draft.text.parts[part]
             draft.inFlight += 1
             draft.submits[part] += 1
@@ -172,7 +183,10 @@ struct SMPPDesk {
         case .ambiguous:
             return giveUp(number, .ambiguous, "no answer: it may have been sent", isDoubtful: true)
         case .refused(let status, .throttle): return again(number, part, "\(status)")
-        case .refused(let status, .transient), .refused(let status, .permanentRoute):
+        case .refused(let status, .permanentRoute):
+            isFaulty = true
+            return giveUp(number, .transientFailure, "\(status)")
+        case .refused(let status, .transient):
             // Another route may take it, or this one when its settings are mended.
             return giveUp(number, .transientFailure, "\(status)")
         case .refused(let status, .permanentNumber): return giveUp(number, .permanentFailure, "\(status)")

@@ -105,6 +105,9 @@ package struct SMPPGateway: Gateway {
         return reports
     }
 
+    /// The SMSC refused a message for the route's sake, or our bind.
+    package mutating func takeFault() -> Bool { desk.takeFault() }
+
     /// Receipts about messages of a courier before this one.
     package mutating func takeReceipts() -> [ReportReceipt] { desk.takeStrays() }
 }

@@ -37,20 +37,24 @@ package struct SMPPRoute: Sendable {
 
     /// The sender that a phone shows: a number (`+4479…`), a short code, or a name of up to 11 characters; empty = the provider's own.
     package mutating func setSource(_ text: String) throws(CourierError) {
-        let bytes = Array(text.utf8)
-        let digits = bytes.first == 0x2B ? Array(bytes.dropFirst()) : bytes
-        if bytes.isEmpty {
-            (sourceTON, sourceNPI) = (0, 0)
-        } else if !digits.isEmpty, digits.count <= 15, digits.allSatisfy({ (0x30...0x39).contains($0) }) {
-            // Network specific for a short code, international for the rest.
-            (sourceTON, sourceNPI) = digits.count <= 8 && digits == bytes ? (3, 0) : (1, 1)
-        } else if bytes.count <= 11, bytes.allSatisfy({ (0x20...0x7E).contains($0) }) {
-            (sourceTON, sourceNPI) = (5, 0)
-        } else {
+        guard let source = SMPPRoute.source(text) else {
             throw CourierError(
                 "the sender \(text) is neither a number nor a name of up to 11 ASCII characters")
         }
-        source = digits
+        (self.source, sourceTON, sourceNPI) = (source.bytes, source.ton, source.npi)
+    }
+
+    /// `nil` for what can't be a sender.
+    package static func source(_ text: String) -> (bytes: [UInt8], ton: UInt8, npi: UInt8)? {
+        let bytes = Array(text.utf8)
+        let digits = bytes.first == 0x2B ? Array(bytes.dropFirst()) : bytes
+        if bytes.isEmpty { return ([], 0, 0) }
+        if !digits.isEmpty, digits.count <= 15, digits.allSatisfy({ (0x30...0x39).contains($0) }) {
+            // Network specific for a short code, international for the rest.
+            return digits.count <= 8 && digits == bytes ? (digits, 3, 0) : (digits, 1, 1)
+        }
+        if bytes.count <= 11, bytes.allSatisfy({ (0x20...0x7E).contains($0) }) { return (digits, 5, 0) }
+        return nil
     }
 
     /// Refuses settings that can't work.

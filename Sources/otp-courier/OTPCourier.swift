@@ -9,7 +9,7 @@ struct OTPCourier: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "otp-courier",
         abstract: "Takes messages from otpd over its socket (role `courier`) and hands them to a gateway.",
-        version: "otp-courier 0.1", subcommands: [Console.self, Spool.self, Smpp.self])
+        version: "otp-courier 0.1", subcommands: [Console.self, Spool.self, Smpp.self, Run.self])
 }
 
 struct CourierOptions: ParsableArguments {

@@ -1,6 +1,7 @@
 import Engine
 import Foundation
 import Glibc
+import StrictTOML
 import Testing
 import Wire
 

@@ -1,4 +1,5 @@
 import Engine
+import StrictTOML
 import Wire
 
 @testable import AuthServer

@@ -1,16 +1,10 @@
 import TOMLKit
 
-/// What is wrong with a configuration file: file, line, key, and what to write instead.
-public struct ConfigError: Error, CustomStringConvertible, Equatable {
-    /// `file:line: key: what is wrong. What to do.`
-    public let description: String
-}
-
 /// One table of the file, read strictly: a key that nobody asked for is an error.
-final class ConfigReader {
-    let file: ConfigFile
+package final class ConfigReader {
+    package let file: ConfigFile
     /// As in the file: `tenant[0].purpose[1]`.
-    let path: String
+    package let path: String
     private let table: TOMLTable
     private var asked: Set<String> = []
 
@@ -20,13 +14,13 @@ final class ConfigReader {
         self.file = file
     }
 
-    func fail(_ key: String, _ text: String) -> ConfigError {
+    package func fail(_ key: String, _ text: String) -> ConfigError {
         let name = path.isEmpty ? key : "\(path).\(key)"
         return ConfigError(description: "\(file.name):\(file.line(of: key, in: path)): \(name): \(text)")
     }
 
     /// Of a key in the table `inner` of this one.
-    func fail(_ key: String, in inner: String, _ text: String) -> ConfigError {
+    package func fail(_ key: String, in inner: String, _ text: String) -> ConfigError {
         let place = path.isEmpty ? inner : "\(path).\(inner)"
         return ConfigError(description: "\(file.name):\(file.line(of: key, in: place)): \(place).\(key): \(text)")
     }
@@ -38,26 +32,26 @@ final class ConfigReader {
         return found
     }
 
-    func string(_ key: String) throws(ConfigError) -> String? {
+    package func string(_ key: String) throws(ConfigError) -> String? {
         guard let value = value(key) else { return nil }
         guard let text = value.string else { throw fail(key, "must be a string in quotes") }
         return text
     }
 
-    func required(_ key: String) throws(ConfigError) -> String {
+    package func required(_ key: String) throws(ConfigError) -> String {
         guard let text = try string(key) else { throw missing(key, "add `\(key) = \"…\"`") }
         return text
     }
 
     /// A missing key; or the mistyped one that stands for it.
-    func missing(_ key: String, _ advice: String) -> ConfigError {
+    package func missing(_ key: String, _ advice: String) -> ConfigError {
         for word in table.keys.sorted() where !asked.contains(word) && ConfigReader.isNear(word, key) {
             return fail(word, "unknown key; did you mean `\(key)`?")
         }
         return fail(key, "is missing; \(advice)")
     }
 
-    func integer(_ key: String, _ range: ClosedRange<Int>) throws(ConfigError) -> Int? {
+    package func integer(_ key: String, _ range: ClosedRange<Int>) throws(ConfigError) -> Int? {
         guard let value = value(key) else { return nil }
         guard let number = value.int, range.contains(number) else {
             throw fail(key, "must be a whole number from \(range.lowerBound) to \(range.upperBound)")
@@ -65,21 +59,21 @@ final class ConfigReader {
         return number
     }
 
-    func requiredInteger(_ key: String, _ range: ClosedRange<Int>) throws(ConfigError) -> Int {
+    package func requiredInteger(_ key: String, _ range: ClosedRange<Int>) throws(ConfigError) -> Int {
         guard let number = try integer(key, range) else {
             throw missing(key, "add a number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
     }
 
-    func bool(_ key: String) throws(ConfigError) -> Bool? {
+    package func bool(_ key: String) throws(ConfigError) -> Bool? {
         guard let value = value(key) else { return nil }
         guard let flag = value.bool else { throw fail(key, "must be true or false") }
         return flag
     }
 
     /// One of `names`.
-    func choice(_ key: String, _ names: [String]) throws(ConfigError) -> String? {
+    package func choice(_ key: String, _ names: [String]) throws(ConfigError) -> String? {
         guard let text = try string(key) else { return nil }
         guard names.contains(text) else {
             throw fail(key, "`\(text)` is unknown; \(ConfigReader.suggestion(text, names))")
@@ -87,7 +81,7 @@ final class ConfigReader {
         return text
     }
 
-    func integers(_ key: String, _ range: ClosedRange<Int>) throws(ConfigError) -> [Int]? {
+    package func integers(_ key: String, _ range: ClosedRange<Int>) throws(ConfigError) -> [Int]? {
         guard let value = value(key) else { return nil }
         guard let array = value.array else { throw fail(key, "must be a list of numbers") }
         var numbers: [Int] = []
@@ -100,7 +94,7 @@ final class ConfigReader {
         return numbers
     }
 
-    func strings(_ key: String) throws(ConfigError) -> [String]? {
+    package func strings(_ key: String) throws(ConfigError) -> [String]? {
         guard let value = value(key) else { return nil }
         guard let array = value.array else { throw fail(key, "must be a list of strings") }
         var texts: [String] = []
@@ -112,14 +106,14 @@ final class ConfigReader {
     }
 
     /// `[key]`.
-    func subtable(_ key: String) throws(ConfigError) -> ConfigReader? {
+    package func subtable(_ key: String) throws(ConfigError) -> ConfigReader? {
         guard let value = value(key) else { return nil }
         guard let inner = value.table else { throw fail(key, "must be a table: write `[\(key)]`") }
         return ConfigReader(inner, path: path.isEmpty ? key : "\(path).\(key)", file: file)
     }
 
     /// `[key]` with strings under keys of the file's own choice.
-    func stringTable(_ key: String) throws(ConfigError) -> [String: String] {
+    package func stringTable(_ key: String) throws(ConfigError) -> [String: String] {
         guard let inner = try subtable(key) else { return [:] }
         var strings: [String: String] = [:]
         for word in inner.table.keys { strings[word] = try inner.string(word) }
@@ -127,7 +121,7 @@ final class ConfigReader {
     }
 
     /// `[[key]]`, in order.
-    func tables(_ key: String) throws(ConfigError) -> [ConfigReader] {
+    package func tables(_ key: String) throws(ConfigError) -> [ConfigReader] {
         guard let value = value(key) else { return [] }
         guard let array = value.array else { throw fail(key, "must be a list of tables: write `[[\(key)]]`") }
         var readers: [ConfigReader] = []
@@ -140,14 +134,14 @@ final class ConfigReader {
     }
 
     /// Call last: what wasn't asked for is unknown.
-    func finish() throws(ConfigError) {
+    package func finish() throws(ConfigError) {
         for key in table.keys.sorted() where !asked.contains(key) {
             throw fail(key, "unknown key; \(ConfigReader.suggestion(key, asked.sorted()))")
         }
     }
 
     /// The nearest name, or all of them.
-    static func suggestion(_ word: String, _ names: [String]) -> String {
+    package static func suggestion(_ word: String, _ names: [String]) -> String {
         let nearest = names.min { distance(word, $0) < distance(word, $1) }
         if let nearest, isNear(word, nearest) { return "did you mean `\(nearest)`?" }
         return "known are: \(names.joined(separator: ", "))"
@@ -171,51 +165,5 @@ final class ConfigReader {
             }
         }
         return row[y.count]
-    }
-}
-
-/// The file's text, to find the line of a key: the parser keeps none.
-struct ConfigFile {
-    let name: String
-    let lines: [Substring]
-
-    /// The line (from 1) where `key` stands in the table `path`; the table's own line when the key isn't there.
-    func line(of key: String, in path: String) -> Int {
-        var current = ""
-        var counts: [String: Int] = [:]
-        var tableLine = 1
-        for (index, raw) in lines.enumerated() {
-            let line = raw.drop { $0 == " " || $0 == "\t" }
-            if line.hasPrefix("[") {
-                current = resolve(line, &counts)
-                if current == path { tableLine = index + 1 }
-                if current == (path.isEmpty ? key : "\(path).\(key)") || current == (path.isEmpty ? key : "\(path).\(key)") + "[0]" {
-                    return index + 1
-                }
-            } else if current == path {
-                let word = line.prefix { $0 != "=" && $0 != " " && $0 != "\t" }
-                if word == key || word == "\"\(key)\"" { return index + 1 }
-            }
-        }
-        return tableLine
-    }
-
-    /// `[[tenant.purpose]]` → `tenant[0].purpose[1]`.
-    private func resolve(_ header: Substring, _ counts: inout [String: Int]) -> String {
-        let isList = header.hasPrefix("[[")
-        let inner = header.drop { $0 == "[" }.prefix { $0 != "]" }
-        let parts = inner.split(separator: ".").map { $0.filter { $0 != " " } }
-        var path = ""
-        for (index, part) in parts.enumerated() {
-            path += (path.isEmpty ? "" : ".") + part
-            if isList, index == parts.count - 1 {
-                let count = counts[path, default: -1] + 1
-                counts[path] = count
-                path += "[\(count)]"
-            } else if let count = counts[path] {
-                path += "[\(count)]"
-            }
-        }
-        return path
     }
 }
