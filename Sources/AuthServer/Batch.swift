@@ -28,6 +28,9 @@ package final class Batch {
     /// The frame that is being encoded.
     let frame = UnsafeMutableRawBufferPointer.allocate(byteCount: FrameLimits.maxFrameBytes, alignment: 16)
     var queue: [Connection] = []
+    /// What the turn works on, and those whose replies leave: lists that are emptied and used again, because a new one is an allocation.
+    private var working: [Connection] = []
+    private var released: [Connection] = []
     /// Connections with replies that wait for the open batch, and for the one that is being synced.
     var holding: [Connection] = []
     var holdingUnderWay: [Connection] = []
@@ -88,8 +91,7 @@ package final class Batch {
         wantsTurn = false
         guard !isStopped else { return }
         // 1. What this turn works on; callbacks from here on belong to the next.
-        let working = queue
-        queue.removeAll(keepingCapacity: true)
+        swap(&queue, &working)
         // 2. One now, one block of entropy.
         let stamp = clock.now()
         let context = context(stamp)
@@ -106,6 +108,7 @@ package final class Batch {
         if !store.isCommitting { commit(stamp, context, &state) }
         // 5. Replies leave, then pages of events.
         for connection in working { connection.flush() }
+        working.removeAll(keepingCapacity: true)
         if events.sendPages(store, now: context.now) { schedule() }
         do { try store.maintain(now: stamp.engineMs) } catch { endProcess("storage", "\(error)") }
     }
@@ -131,7 +134,8 @@ package final class Batch {
         do {
             guard try store.commit(clock: stamp, isLarge: isLarge) == .synced else { return }
         } catch { return endProcess("journal", "\(error)") }
-        tell(release(), now: stamp.engineMs)
+        release()
+        tell(now: stamp.engineMs)
     }
 
     /// The journal thread reports an overlapped sync. The batch that was opened meanwhile goes to it before the replies leave.
@@ -140,14 +144,14 @@ package final class Batch {
         let stamp = clock.now()
         do {
             try store.finishCommit()
-            let released = release()
+            release()
             let context = context(stamp)
             var state = StoreState(store: store, now: context.now)
             entropy.renew()
             // A checkpoint that waits for a moment without an unsynced batch has it now.
             if store.batchIsEmpty { try store.maintain(now: stamp.engineMs) }
             commit(stamp, context, &state, follows: true)
-            tell(released, now: stamp.engineMs)
+            tell(now: stamp.engineMs)
         } catch { return endProcess("journal", "\(error)") }
         // Writes that waited for the sync.
         enqueueWaiting()
@@ -155,9 +159,8 @@ package final class Batch {
     }
 
     /// The batch is durable: what was held for it may leave.
-    private func release() -> [Connection] {
-        var released = holdingUnderWay
-        holdingUnderWay.removeAll(keepingCapacity: true)
+    private func release() {
+        swap(&released, &holdingUnderWay)
         for connection in released { connection.release() }
         if store.batchIsEmpty {
             // Lookups alone are held beyond it, for what they read of it.
@@ -169,12 +172,12 @@ package final class Batch {
             holding.removeAll(keepingCapacity: true)
         }
         swap(&eventsUnderWay, &newEvents)
-        return released
     }
 
     /// Replies leave, then the effects.
-    private func tell(_ released: [Connection], now: UInt64) {
+    private func tell(now: UInt64) {
         for connection in released { connection.flush() }
+        released.removeAll(keepingCapacity: true)
         events.push(newEvents)
         newEvents.removeAll(keepingCapacity: true)
         if couriers.hasWork(now: now) { schedule() }
