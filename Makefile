@@ -68,6 +68,7 @@ test: build
 	python3 -m unittest discover -s clients/python -p 'test_*.py'
 	python3 scripts/mutants.py --check
 	$$(sh scripts/python-venv.sh) scripts/smpp-vectors.py --check
+	python3 scripts/vendor-goldens.py --check
 	$$(sh scripts/python-venv.sh) scripts/make-alphabet-vectors.py --check
 	$$(sh scripts/python-venv.sh) scripts/make-text-data.py --check
 	$(DEBUG)/otp-sim states --states 4000 --seed 1

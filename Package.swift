@@ -60,6 +60,7 @@ let package = Package(
             dependencies: ["Wire", "Engine", "Store", "SMSText", "LibCrypto", "CLinuxShim", log, "StrictTOML"],
             exclude: ["ARCHITECTURE.md"], swiftSettings: settings),
         .target(name: "SMPP", dependencies: ["SMSText"], swiftSettings: safeSettings),
+        .target(name: "HTTPGateway", dependencies: ["SMSText", "LibCrypto"], swiftSettings: safeSettings),
         .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "StrictTOML", "CTLS", "CLinuxShim"], exclude: ["courier.toml"], swiftSettings: settings),
         .target(
             name: "AuthClient", dependencies: ["Wire"] + nio, path: "clients/swift/Sources/AuthClient",
@@ -110,6 +111,7 @@ let package = Package(
             name: "AuthServerTests",
             dependencies: ["AuthServer", "Wire", "Engine", "Store", "StrictTOML", "LibCrypto"], swiftSettings: settings),
         .testTarget(name: "SMPPTests", dependencies: ["SMPP", "SMSText"], swiftSettings: settings),
+        .testTarget(name: "HTTPGatewayTests", dependencies: ["HTTPGateway", "LibCrypto"], swiftSettings: settings),
         .testTarget(name: "CourierTests", dependencies: ["Courier", "SMPP", "StrictTOML", "Wire"], swiftSettings: settings),
         // All tests are one executable: it is in there for each of them.
         .target(name: "CTSanMutex", path: "Tests/TSanMutex"),
