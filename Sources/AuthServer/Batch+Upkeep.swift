@@ -60,20 +60,20 @@ extension Batch {
     /// Nothing waits: no turn, no sync, no held reply.
     package var isIdle: Bool { queue.isEmpty && !wantsTurn && !store.isCommitting && holding.isEmpty && holdingUnderWay.isEmpty }
 
-    /// Events of the server itself, and counts of refusals, in a commit of their own.
+    /// Events of the server itself, and counts of refusals, in the open batch; while a checkpoint makes its pause, nothing is noted.
     package func note(_ kinds: [EventPush.Kind], _ counts: [RequestRates.Count] = []) {
-        guard !store.isCommitting else { return }
+        guard store.takesWrites, store.canAccept else { return }
         let stamp = clock.now()
         let context = context(stamp)
         var state = StoreState(store: store, now: context.now)
         engine.note(counts, context: context, state: &state)
         for kind in kinds { engine.note(kind, context: context, state: &state) }
-        seal(stamp)
+        if !store.isCommitting { seal(stamp) }
     }
 
     /// A minute after the first refusal that had no event of its own.
     private func noteCounts(now: UInt64) {
-        guard rates.countsAreDue(now: now), store.canAccept, !store.isCommitting else { return }
+        guard rates.countsAreDue(now: now), store.canAccept else { return }
         note([], rates.takeCounts())
     }
 

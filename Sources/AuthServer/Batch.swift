@@ -136,6 +136,7 @@ package final class Batch {
         } catch { return endProcess("journal", "\(error)") }
         release()
         tell(now: stamp.engineMs)
+        enqueueWaiting()
     }
 
     /// The journal thread reports an overlapped sync. The batch that was opened meanwhile goes to it before the replies leave.
@@ -180,8 +181,7 @@ package final class Batch {
         released.removeAll(keepingCapacity: true)
         events.push(newEvents)
         newEvents.removeAll(keepingCapacity: true)
-        if couriers.hasWork(now: now) { schedule() }
-        if isDraining { onDrain() }
+        if events.hasHungry || couriers.hasWork(now: now) { schedule() }
     }
 
     func context(_ stamp: StoreClock) -> BatchContext {
@@ -205,7 +205,6 @@ package final class Batch {
             if connection.holdsMuch { return stall(connection) }
             let consumed = step(connection, connection.input.bytes, context, &state)
             guard consumed > 0 else { break }
-            connection.frameSinceMs = 0
             connection.input.removeFirst(consumed)
             decided += 1
             decidedInTurn += 1
@@ -230,9 +229,13 @@ package final class Batch {
                 return 0
             }
             guard frame.flags.rawValue == 0 else { throw .badFlags(frame.flags.rawValue) }
-            counters.requests += 1
+            // Whole: what it waits for now is ours.
+            connection.frameSinceMs = 0
             state.beginRequest()
-            if try dispatch(frame, connection, context, &state, &entropy) { return frame.totalBytes }
+            if try dispatch(frame, connection, context, &state, &entropy) {
+                counters.requests += 1
+                return frame.totalBytes
+            }
             // Whoever met a full batch is in the queue for the next one.
             if !connection.isQueued { stall(connection) }
             return 0

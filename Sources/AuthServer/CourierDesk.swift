@@ -68,8 +68,11 @@ package final class CourierDesk {
     /// Leases what is due, in the batch's own commit; the pushes are held for its sync.
     func lease(_ engine: Engine, _ context: BatchContext, _ state: inout StoreState, _ entropy: inout EntropyBlock) {
         take(engine)
-        while let first = due.first, first.notBefore <= context.now, state.store.canAccept, let courier = nextCourier() {
+        // Those that are over take no room; a queue of them, after a long time without couriers, must not hold up everybody.
+        var left = Bounds.maxBatch
+        while left > 0, let first = due.first, first.notBefore <= context.now, state.store.canAccept, let courier = nextCourier() {
             due.pop()
+            left -= 1
             let result = engine.lease(
                 first, leaseMs: courier.leaseMs, token: entropy.next().token, context: context, state: &state)
             switch result {

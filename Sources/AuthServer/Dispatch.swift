@@ -103,7 +103,7 @@ extension Batch {
                 refuse(.draining, frame, connection, retryAfterMs: 1_000)
                 return true
             }
-            let hasRoom = store.canAccept && couriers.canAccept && (!request.isSend || store.canAcceptSends)
+            let hasRoom = store.canAccept && (!request.isSend || (store.canAcceptSends && couriers.canAccept))
             guard hasRoom else {
                 counters.overloaded += 1
                 refuse(.overloaded, frame, connection, limit: .serverLoad, retryAfterMs: 200)
@@ -113,7 +113,7 @@ extension Batch {
         let caller = Caller(tenant: authority.tenant, uid: authority.uid)
         let reply = decideWithinRate(request, caller, context, entropy.next(), &state)
         counters.count(reply)
-        let isHeld = (isWrite && !store.batchIsEmpty) || state.highestRead > store.syncedSequence
+        let isHeld = (isWrite && (!store.batchIsEmpty || store.isCommitting)) || state.highestRead > store.syncedSequence
         let (opcode, correlation) = (frame.opcode, frame.correlation)
         connection.send(isHeld: isHeld) { buffer in
             switch reply {

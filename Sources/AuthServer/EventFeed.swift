@@ -157,6 +157,9 @@ final class EventFeed {
         hungry.append(connection)
     }
 
+    /// Somebody waits for a page.
+    var hasHungry: Bool { !hungry.isEmpty }
+
     /// Some pages; whether somebody waits for another. After the replies of a turn, which pages must not hold up.
     func sendPages(_ store: Store, now: UInt64) -> Bool {
         let fed = Array(hungry.prefix(Bounds.maxPages))

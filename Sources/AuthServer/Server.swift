@@ -153,7 +153,7 @@ extension Batch {
 
     /// The last commit and the last frame of every connection.
     package func sayGoodbye() {
-        note([.serverDraining], rates.takeCounts())
+        note([.serverDraining], store.takesWrites ? rates.takeCounts() : [])
         isDraining = true
         onDrain = {}
         for connection in connections {

@@ -23,8 +23,11 @@ final class Socket: Transport {
     func send(_ bytes: UnsafeRawBufferPointer) -> Int {
         guard !isClosed else { return bytes.count }
         let taken = linux_send(descriptor, bytes.baseAddress, bytes.count)
-        // The peer is gone: epoll says so too.
-        if taken < 0, taken != -Int(EAGAIN) { return bytes.count }
+        // The peer is gone, or reads no more, or the kernel has no memory: what would come after the lost bytes is no stream any more.
+        if taken < 0, taken != -Int(EAGAIN) {
+            close()
+            return bytes.count
+        }
         let count = max(0, taken)
         watch(reads: reads, writes: count < bytes.count)
         return count

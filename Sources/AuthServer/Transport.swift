@@ -1,7 +1,7 @@
 /// A connection's way to its peer: a socket, or the simulation's.
 package protocol Transport: AnyObject {
-    /// Hands bytes on without waiting; how many were taken. Fewer than all: `Connection.canSend` follows when there is room. A peer that is
-    /// gone takes all of them; its end is told elsewhere.
+    /// Hands bytes on without waiting; how many were taken. Fewer than all: `Connection.canSend` follows when there is room. One that
+    /// fails takes all of them and ends.
     func send(_ bytes: UnsafeRawBufferPointer) -> Int
     /// Takes no more of what the peer sends.
     func stopReading()
