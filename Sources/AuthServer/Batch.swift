@@ -7,8 +7,9 @@ import Wire
 
 /// The way of a request, on one page.
 ///
-/// Everything that one turn of the event loop delivered is decided with one `now` and one block of entropy, becomes one journal record, is
-/// synced once, and only then answered (P2). All of it runs on the one event loop; nothing here waits, but for the inline sync.
+/// Everything that one turn of the event loop delivered is decided with one `now` and one block of entropy; what is decided while a batch is
+/// being synced, or in this turn, becomes one journal record, is synced once, and only then answered (P2). All of it runs on the one event
+/// loop; nothing here waits, but for the inline sync of a small batch.
 package final class Batch {
     let engine: Engine
     package let store: Store

@@ -23,7 +23,7 @@ enum Bounds {
     static let endsAtOnce = 8
     /// Bytes of one read: the buffers are fixed, partial frames are copied.
     static let readBytes = 8 << 10
-    /// Connections in all; each costs up to 200 KiB at worst.
+    /// Connections in all; each costs up to some 300 KiB at worst: input, held and ready replies, whose memory grows by doubling.
     static let maxConnections = 1_024
     /// Connections that the kernel holds until they are accepted, a flood of connects among them; it cuts this to its `somaxconn`.
     static let backlog: Int32 = 4_096
