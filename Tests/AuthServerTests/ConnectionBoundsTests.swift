@@ -120,6 +120,16 @@ import Wire
         #expect(try other.exchange(Ping()).status == .done)
     }
 
+    /// Its replies have nowhere to go: epoll tells nothing of it, the failed send does.
+    @Test func aPeerThatReadsNoMoreIsEnded() throws {
+        let server = try TestServer()
+        let (other, deaf) = (try server.peer(), try server.peer())
+        shutdown(deaf.fd, Int32(SHUT_RD))
+        try deaf.send(Ping())
+        #expect(try eventually(seconds: 2) { try server.statistic("connections") == 2 }, "the asking peer and one more are left")
+        #expect(try other.exchange(Ping()).status == .done)
+    }
+
     @Test func aSlowReaderIsNotCutOff() throws {
         let server = try TestServer { $0.unreadMillis = 400 }
         let slow = try server.peer()

@@ -31,7 +31,7 @@ final class RawPeer {
         }
     }
 
-    private let fd: Int32
+    let fd: Int32
     private var input: [UInt8] = []
     private var correlation: UInt32 = 0
     private var isOpen = true
