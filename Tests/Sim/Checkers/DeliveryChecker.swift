@@ -19,6 +19,8 @@ final class DeliveryChecker {
         var mayFailOver = false
         var said: [Bytes16: Set<UInt8>] = [:]
         var isSettled = false
+        /// Somebody said that it failed at the handset.
+        var wasUndelivered = false
     }
     private struct Key: Hashable {
         let challenge: Bytes16
@@ -98,14 +100,12 @@ final class DeliveryChecker {
         }
         message.said[report.token, default: []].insert(report.outcome)
         if report.hasOther != nil { message.hasOther = true }
+        noteFailOver(message, isFailure: report.outcome == ReportMessage.Outcome.undelivered.rawValue)
         switch ReportMessage.Outcome(rawValue: report.outcome) {
         case .transientFailure, .ambiguous: message.wasReturned = true
         case .notSubmitted:
             message.wasReturned = true
             message.wasUntried = true
-        case .undelivered where message.hasOther:
-            message.wasReturned = true
-            message.mayFailOver = true
         case .submitted, .delivered, .undelivered, .permanentFailure, nil: break
         }
     }
@@ -113,8 +113,15 @@ final class DeliveryChecker {
     /// By the gateway's name for the message.
     func sending(_ receipt: ReportReceipt) {
         guard receipt.outcome == ReportMessage.Outcome.undelivered.rawValue,
-            let message = references[receipt.reference.text].flatMap({ messages[$0] }), message.hasOther
+            let message = references[receipt.reference.text].flatMap({ messages[$0] })
         else { return }
+        noteFailOver(message, isFailure: true)
+    }
+
+    /// A failure and word of another gateway, sent in either order: reports on several connections are decided in any.
+    private func noteFailOver(_ message: Message, isFailure: Bool) {
+        message.wasUndelivered = message.wasUndelivered || isFailure
+        guard message.hasOther, message.wasUndelivered, isFailure || !message.mayFailOver else { return }
         message.wasReturned = true
         message.mayFailOver = true
     }
