@@ -56,12 +56,14 @@ import Wire
         let peers = try (0..<2).map { _ in try server.peer() }
         var answered = 0
         var checkpoints = 0
+        var mostChanged = 0
         for _ in 0..<200 {
             for peer in peers {
                 peer.send(bytes: server.requestCode().bytes)
                 server.turn()
             }
             if server.batch.store.isCommitting { server.sync() }
+            mostChanged = max(mostChanged, server.batch.store.overlayCount)
             if server.batch.store.hasCheckpointJob {
                 checkpoints += 1
                 server.batch.store.runCheckpointJob { _ in }
@@ -74,6 +76,7 @@ import Wire
         for peer in peers { answered += peer.take() }
         #expect(answered == 400 && server.batch.counters.overloaded == 0)
         #expect(checkpoints > 5)
+        #expect(mostChanged < 400, "it begins when it is due, at half of the overlay, not when nothing more fits")
         try server.close(peers)
     }
 
