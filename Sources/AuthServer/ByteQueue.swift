@@ -1,7 +1,7 @@
 import Glibc
 
 /// Bytes in the order in which they came, in memory of its own: kept for the next ones while it is small, given back when they have gone.
-/// A connection that is idle holds next to nothing. What it held is overwritten when it goes, because messages carry codes.
+/// A connection that is idle holds next to nothing. Memory that is given back is overwritten first, because messages carry codes.
 struct ByteQueue: ~Copyable {
     private static let smallest = 512
     /// An empty queue keeps no more.
@@ -21,20 +21,10 @@ struct ByteQueue: ~Copyable {
     /// Valid until the queue changes.
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(memory)[start..<end]) }
 
-    /// Room for `wanted` bytes at its end; say with `wrote` how many came.
-    mutating func room(_ wanted: Int) -> UnsafeMutableRawBufferPointer {
-        if memory.count - end < wanted { makeRoom(wanted) }
-        return UnsafeMutableRawBufferPointer(rebasing: memory[end...])
-    }
-
-    mutating func wrote(_ count: Int) {
-        precondition(count >= 0 && count <= memory.count - end, "no more than the room that was given")
-        end += count
-    }
-
     mutating func append(_ added: UnsafeRawBufferPointer) {
         guard !added.isEmpty else { return }
-        room(added.count).copyMemory(from: added)
+        if memory.count - end < added.count { makeRoom(added.count) }
+        UnsafeMutableRawBufferPointer(rebasing: memory[end...]).copyMemory(from: added)
         end += added.count
     }
 

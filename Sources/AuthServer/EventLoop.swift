@@ -46,7 +46,7 @@ final class EventLoop: @unchecked Sendable {
         poll = linux_poll_create()
         bell = linux_bell()
         guard poll >= 0, bell >= 0, linux_poll_add(poll, bell, EventLoop.bellToken, 1, 0) == 0 else {
-            throw Listener.Failure(description: "no epoll or eventfd: \(String(cString: strerror(errno)))")
+            throw Listener.Failure(description: "no epoll or eventfd: \(String(cString: strerror(errno))). Raise this process's limit of open files (LimitNOFILE= in the unit).")
         }
     }
 

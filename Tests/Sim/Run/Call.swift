@@ -144,3 +144,23 @@ struct Attempt {
     /// What was known of its challenge when it was sent.
     var floor: ChallengeFloor?
 }
+
+/// For a violation's line.
+func describe(_ answer: Answer) -> String {
+    switch answer {
+    case .hello: "hello"
+    case .ping: "ping"
+    case .challenge(let m):
+        "challenge \(m.challenge) disposition \(m.disposition) attempts \(m.attemptsLeft) sends \(m.sendsLeft)"
+    case .verified(let m): "verified until \(m.expiresAtMs)"
+    case .status(let m):
+        "status \(m.state) delivery \(m.delivery) attempts \(m.attemptsLeft) sends \(m.sendsLeft)"
+    case .quota: "quota"
+    case .grant(let m): "grant of \(m.challenge)"
+    case .lease: "lease"
+    case .subscribed: "subscribed"
+    case .empty: "done"
+    case .refused(let m):
+        "\(m.status.map { "\($0)" } ?? "?") limit \(m.limitCode) attempts \(m.attemptsLeft) retry \(m.retryAfterMs)"
+    }
+}

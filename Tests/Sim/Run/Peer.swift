@@ -12,7 +12,6 @@ final class Peer: Transport {
     /// The server's side; `nil` once it has ended.
     private var connection: Connection?
     private var isEnding = false
-    private var isReading = true
     private var isHeard = true
     /// Bytes on their way to the server.
     private(set) var outgoing: [UInt8] = []
@@ -67,12 +66,6 @@ final class Peer: Transport {
         close()
     }
 
-    func setReading(_ isReading: Bool) {
-        guard self.isReading != isReading else { return }
-        self.isReading = isReading
-        if isReading, !isEnding { connection?.canSend() }
-    }
-
     func received(_ bytes: [UInt8]) { incoming += bytes }
 
     // MARK: what the server does to its side
@@ -80,7 +73,6 @@ final class Peer: Transport {
     /// Takes the server's output at the moment that it leaves: what a dead machine would still send is dropped.
     func send(_ bytes: UnsafeRawBufferPointer) -> Int {
         guard machine.isAlive, !isEnding else { return bytes.count }
-        guard isReading else { return 0 }
         machine.arrivals.append((self, Array(bytes)))
         return bytes.count
     }
