@@ -1,8 +1,8 @@
-import Store
 import Testing
 import Wire
 
 @testable import AuthServer
+@testable import Store
 
 /// While a batch is being synced the next one is decided; each reply leaves with its own batch's sync (P2).
 @Suite struct PipelineTests {
@@ -97,6 +97,74 @@ import Wire
         #expect(peers.allSatisfy { $0.take() == 1 } && server.batch.store.isCommitting)
         server.sync()
         #expect(peers[0].take() == 1 && server.batch.isIdle)
+        try server.close(peers)
+    }
+
+    /// A write that wrote nothing, as Verify of a challenge that isn't there, waits like one that did: time tells nothing.
+    @Test func aWriteThatWritesNothingWaitsToo() throws {
+        let server = try HandBatch { $0.commit = .overlapped }
+        let peers = try (0..<2).map { _ in try server.peer() }
+        peers[0].send(bytes: server.requestCode().bytes)
+        server.turn()
+        let id = Bytes16(high: server.batch.clock.now().engineMs << 16, low: 1)
+        peers[1].send(bytes: RawFrame(Opcode.verify, body: verifyBody(id: id, challenge: id, code: Array("123456".utf8))).bytes)
+        server.turn()
+        #expect(server.batch.store.batchIsEmpty && peers.map { $0.take() } == [0, 0])
+        server.sync()
+        #expect(peers.map { $0.take() } == [1, 1])
+        try server.close(peers)
+    }
+
+    /// With commits in a row there is no pause in which the server's own events could have a commit of their own.
+    @Test func serverEventsGoIntoTheOpenBatch() throws {
+        let server = try HandBatch { $0.commit = .overlapped }
+        let peers = [try server.peer()]
+        peers[0].send(bytes: server.requestCode().bytes)
+        server.turn()
+        let first = server.batch.store.nextSequence
+        server.batch.note([.serverDraining])
+        server.sync()
+        #expect(server.batch.store.isCommitting)
+        server.sync()
+        #expect(server.batch.events.head.sequence == first)
+        try server.close(peers)
+    }
+
+    /// The rest of a frame came while writes wait: its peer isn't late any more.
+    @Test func aWholeFrameThatWaitsIsNoHalf() throws {
+        let server = try HandBatch { $0.commit = .overlapped }
+        let peers = try (0..<2).map { _ in try server.peer() }
+        peers[0].send(bytes: server.requestCode().bytes)
+        server.turn()
+        server.batch.store.wantsPause = true
+        let bytes = server.requestCode().bytes
+        peers[1].send(bytes: Array(bytes.prefix(5)))
+        server.turn()
+        #expect(peers[1].connection.frameSinceMs != 0)
+        peers[1].send(bytes: Array(bytes.dropFirst(5)))
+        server.turn()
+        #expect(peers[1].connection.frameSinceMs == 0 && peers[1].connection.isStalled)
+        server.sync()
+        while server.batch.store.isCommitting { server.sync() }
+        #expect(peers.map { $0.take() } == [1, 1])
+        try server.close(peers)
+    }
+
+    /// Nobody asks for anything, and subscribers beyond those that a push reaches get their pages all the same.
+    @Test func pagesNeedNoRequest() throws {
+        let server = try HandBatch()
+        let peers = try (0..<Bounds.maxPushes + 3).map { _ in try server.peer() }
+        for peer in peers {
+            var subscribe = Subscribe()
+            subscribe.start = Subscribe.Start.now.rawValue
+            subscribe.credit = 10
+            try peer.send(subscribe)
+        }
+        server.turn()
+        #expect(peers.allSatisfy { $0.take() == 1 })
+        server.batch.note([.serverDraining])
+        server.turn()
+        #expect(peers.allSatisfy { $0.take() == 1 })
         try server.close(peers)
     }
 }
