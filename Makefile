@@ -31,7 +31,7 @@ help:
 	@echo "make test    install what is missing, build, run all fast tests"
 	@echo "make run     a development server in the foreground (Ctrl-C stops it)"
 	@echo "make bench   otpd beside the floor, every figure of the design; bench-results/latest.html (LOAD_SECONDS=3 REPEATS=1 SEED=1)"
-	@echo "             PEERS=1: beside Redis 7 and PostgreSQL 15, which it installs; RECORDS=10000,10000000: over stores of these sizes; SUSTAINED=600: seconds at 80 % of the peak"
+	@echo "             PEERS=1: beside Redis 7 and PostgreSQL 15, which it installs; RECORDS=10000,10000000: over stores of these sizes; SUSTAINED=600: seconds at 80 % of the sustained peak"
 	@echo "make gate    allocations, system calls and journal bytes per request against the committed bounds, release build"
 	@echo "make race    64 clients race the right code on each of 1,000 challenges"
 	@echo "make crash   kill -9 at random under load, in starts and stops; every acknowledgement must survive (CYCLES=2000 SEED=1)"

@@ -21,7 +21,7 @@ struct BenchCommand: ParsableCommand {
             "Sizes of prefilled stores, comma-separated, such as 10000,10000000; the empty one is always there."
     )
     var records = ""
-    @Option(help: "Seconds of the main job at 80 % of its peak, open loop, for stalls; 0 = not.")
+    @Option(help: "Seconds of the main job at 80 % of its sustained peak over 1 M customers, open loop, for stalls; 0 = not.")
     var sustained = 0.0
     @Option(help: "otpd's commit mode: auto, adaptive, inline or overlapped.")
     var commit = "auto"
