@@ -87,11 +87,16 @@ final class EventLoop: @unchecked Sendable {
     }
 
     /// Runs on the loop's thread; returns what it returned. Never call it there.
-    func submit<Value>(_ body: @escaping () throws -> Value) throws -> Value {
+    /// - Parameter seconds: throws `NoAnswer` after so many: the loop hangs in a sync, and what was asked may still run later.
+    func submit<Value>(within seconds: Int = .max, _ body: @escaping () throws -> Value) throws -> Value {
         let answer = Answer<Value>()
         execute { answer.give(Result { try body() }) }
-        return try answer.wait().get()
+        guard let result = answer.wait(seconds: seconds) else { throw NoAnswer() }
+        return try result.get()
     }
+
+    /// The loop didn't get to it in time.
+    struct NoAnswer: Error {}
 
     /// Ends the thread and every connection.
     func stop() throws {
@@ -280,8 +285,17 @@ private final class Answer<Value>: @unchecked Sendable {  // the semaphore order
         sem_post(given)
     }
 
-    func wait() -> Result<Value, any Error> {
-        while sem_wait(given) != 0 {}
+    /// `nil` = it hasn't come in so many seconds.
+    func wait(seconds: Int) -> Result<Value, any Error>? {
+        let end = linux_monotonic_nanos() / 1_000_000_000 + UInt64(min(seconds, 1 << 32))
+        while true {
+            // The semaphore's waits go by the wall clock, which may jump: they are short, and another clock counts them.
+            var soon = timespec()
+            clock_gettime(CLOCK_REALTIME, &soon)
+            soon.tv_sec += 1
+            if sem_timedwait(given, &soon) == 0 { break }
+            if linux_monotonic_nanos() / 1_000_000_000 > end { return nil }
+        }
         guard let result else { preconditionFailure("it was given before the semaphore rose") }
         return result
     }

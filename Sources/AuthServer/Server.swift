@@ -100,36 +100,57 @@ public final class Server {
         log.info("stopping", metadata: ["signal": "\(number == SIGINT ? "SIGINT" : "SIGTERM")"])
     }
 
-    /// Stop accepting, answer what is in flight, say goodbye, checkpoint: within 2 s.
+    /// Stop accepting, answer what is in flight, say goodbye, checkpoint: within 2 s. A disk that hangs ends the process after some more: what
+    /// was acknowledged is in the journal.
     func stop() throws {
         guard let (batch, store, loop) = served else { return }
         served = nil
-        try loop.submit { loop.closeListeners() }
-        // What has arrived is read, decided and answered: the loop looks at its sockets before each of these questions, and
-        // has found nothing three times.
-        let deadline = linux_monotonic_nanos() + 1_000_000_000
-        var (quiet, seen) = (0, UInt64.max)
-        while quiet < 3, linux_monotonic_nanos() < deadline {
-            usleep(1_000)
-            let (isIdle, requests) = try loop.submit { (batch.isIdle, batch.counters.requests) }
-            quiet = isIdle && requests == seen ? quiet + 1 : 0
-            seen = requests
-        }
-        try loop.submit { batch.sayGoodbye() }
-        // The last commit may be with the journal thread, on a slow disk for long.
-        while try loop.submit({ store.isCommitting }) { usleep(1_000) }
-        usleep(20_000)
-        // The last commit may still be on the journal thread: a slow disk gets its time, and the store is closed when it is done.
-        let end = linux_monotonic_nanos() + 10_000_000_000
-        while try !loop.submit({ try batch.closeIfIdle() }) {
-            guard linux_monotonic_nanos() < end else { return endProcess("journal", "the last sync took over 10 s") }
-            usleep(1_000)
+        do {
+            try quiesce(batch, store, loop)
+            try close(batch, loop)
+        } catch is EventLoop.NoAnswer {
+            return endProcess("stop", "the disk hasn't answered for \(Server.patience) s; the next start finds all that was acknowledged")
         }
         try loop.stop()
         // They hold the batch, which holds the store.
         store.onSynced = nil
         store.onCheckpointDone = nil
         log.info("stopped")
+    }
+
+    /// Seconds that a stop waits for a sync.
+    private static let patience = 10
+    /// And for its last checkpoint, which may have much to write.
+    private static let checkpointPatience = 60
+
+    /// What has arrived is read, decided and answered: the loop looks at its sockets before each of these questions, and has found nothing
+    /// three times.
+    private func quiesce(_ batch: Batch, _ store: Store, _ loop: EventLoop) throws {
+        try loop.submit(within: Server.patience) { loop.closeListeners() }
+        let deadline = linux_monotonic_nanos() + 1_000_000_000
+        var (quiet, seen) = (0, UInt64.max)
+        while quiet < 3, linux_monotonic_nanos() < deadline {
+            usleep(1_000)
+            let (isIdle, requests) = try loop.submit(within: Server.patience) { (batch.isIdle, batch.counters.requests) }
+            quiet = isIdle && requests == seen ? quiet + 1 : 0
+            seen = requests
+        }
+        try loop.submit(within: Server.patience) { batch.sayGoodbye() }
+        // The last commit may be with the journal thread.
+        let end = linux_monotonic_nanos() + UInt64(Server.patience) * 1_000_000_000
+        while try loop.submit(within: Server.patience, { store.isCommitting }) {
+            guard linux_monotonic_nanos() < end else { throw EventLoop.NoAnswer() }
+            usleep(1_000)
+        }
+        usleep(20_000)
+    }
+
+    private func close(_ batch: Batch, _ loop: EventLoop) throws {
+        let end = linux_monotonic_nanos() + UInt64(Server.patience) * 1_000_000_000
+        while try !loop.submit(within: Server.checkpointPatience, { try batch.closeIfIdle() }) {
+            guard linux_monotonic_nanos() < end else { throw EventLoop.NoAnswer() }
+            usleep(1_000)
+        }
     }
 }
 

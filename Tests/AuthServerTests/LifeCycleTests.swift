@@ -10,7 +10,7 @@ import Wire
 
 /// Start, stop, start again: what was answered stays, what is in flight is answered.
 @Suite struct LifeCycleTests {
-    @Test(arguments: [CommitMode.inline, .overlapped]) func stopAnswersWhatIsInFlight(_ mode: CommitMode)
+    @Test(arguments: [CommitMode.inline, .overlapped, .adaptive]) func stopAnswersWhatIsInFlight(_ mode: CommitMode)
         throws
     {
         let server = try TestServer { $0.commit = mode }
@@ -49,7 +49,7 @@ import Wire
         #expect(kinds == expected.map(\.rawValue))
     }
 
-    @Test(arguments: [CommitMode.inline, .overlapped]) func aUsedCodeStaysUsed(_ mode: CommitMode) throws {
+    @Test(arguments: [CommitMode.inline, .overlapped, .adaptive]) func aUsedCodeStaysUsed(_ mode: CommitMode) throws {
         let server = try TestServer { $0.commit = mode }
         var peer = try server.peer()
         let challenge = try peer.exchange(peer.requestCode()).decode(ChallengeReply.self).challenge
@@ -75,7 +75,7 @@ import Wire
     }
 
     /// After a boot with the wall clock behind, open challenges are void: in that process and in every later one.
-    @Test(arguments: [CommitMode.inline, .overlapped]) func aClockThatWentBackVoidsForGood(_ mode: CommitMode)
+    @Test(arguments: [CommitMode.inline, .overlapped, .adaptive]) func aClockThatWentBackVoidsForGood(_ mode: CommitMode)
         throws
     {
         let clock = Mutex((boot: UInt64(1), wall: UInt64(1_800_000_000_000)))

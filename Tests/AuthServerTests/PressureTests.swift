@@ -106,7 +106,7 @@ import Wire
     }
 
     /// More than one journal record holds, all at once: the next batch takes the rest, and nobody is refused.
-    @Test(arguments: [CommitMode.inline, .overlapped]) func aFullBatchIsNotOverload(_ mode: CommitMode) throws
+    @Test(arguments: [CommitMode.inline, .overlapped, .adaptive]) func aFullBatchIsNotOverload(_ mode: CommitMode) throws
     {
         let server = try TestServer {
             $0.commit = mode

@@ -7,7 +7,7 @@ import Wire
 
 /// Messages over restarts: whatever was acknowledged goes out, and a lease that was lost with its courier is given again.
 @Suite struct RestartDeliveryTests {
-    @Test(arguments: [CommitMode.inline, .overlapped]) func messagesSurviveARestart(_ mode: CommitMode) throws
+    @Test(arguments: [CommitMode.inline, .overlapped, .adaptive]) func messagesSurviveARestart(_ mode: CommitMode) throws
     {
         let server = try TestServer { $0.commit = mode }
         let asker = try server.peer()

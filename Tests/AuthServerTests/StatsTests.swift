@@ -1,3 +1,4 @@
+import Store
 import Testing
 import Wire
 
@@ -46,6 +47,13 @@ import Wire
         ] {
             #expect(try server.statistic(name) == value, "\(name)")
         }
+    }
+
+    @Test(arguments: [CommitMode.inline, .overlapped, .adaptive]) func syncsAreTimed(_ mode: CommitMode) throws {
+        let server = try TestServer { $0.commit = mode }
+        let peer = try server.peer()
+        _ = try peer.exchange(peer.requestCode())
+        #expect(try server.statistic("journal_sync_mean_ns") > 0)
     }
 
     @Test func limitsAreCounted() throws {

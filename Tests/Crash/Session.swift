@@ -104,11 +104,11 @@ final class Session {
 struct Common: ParsableArguments {
     @Option(help: "Seed of ids, choices and moments.")
     var seed: UInt64 = 1
-    @Option(help: "Commit mode: auto, inline, overlapped or both in turns.")
-    var commit = "both"
+    @Option(help: "Commit mode: auto, inline, overlapped, adaptive, or all three in turns.")
+    var commit = "all"
 
     /// The mode of the `number`th folder.
-    func mode(_ number: Int) -> String { commit == "both" ? (number % 2 == 0 ? "inline" : "overlapped") : commit }
+    func mode(_ number: Int) -> String { commit == "all" ? ["inline", "overlapped", "adaptive"][number % 3] : commit }
 }
 
 /// Prints at once: a run that is killed has said how far it came.
