@@ -104,6 +104,11 @@ long linux_raise_descriptor_limit(void) {
 
 int linux_name_thread(pthread_t thread, const char *name) { return -pthread_setname_np(thread, name); }
 
+int linux_yield_to_others(int nice) {
+    // Linux keeps a nice value for each thread; glibc has a wrapper for processes alone.
+    return setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice) == 0 ? 0 : -errno;
+}
+
 int linux_stop_signals(void) {
     sigset_t signals;
     sigemptyset(&signals);

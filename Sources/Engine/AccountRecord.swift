@@ -11,7 +11,7 @@ struct AccountRecord {
         init() {}
     }
 
-    /// The random id that stands for the account in events.
+    /// Stands for the account in events: 6 bytes of engine time, 10 random ones.
     var subject = Bytes16.zero
     var classes = InlineArray<3, Class>(repeating: Class())
     /// When it and its subject's record end, engine milliseconds; 0 = not written yet. Not part of its bytes.

@@ -150,7 +150,9 @@ extension Engine {
             supersede(former.challenge, former.id, account.subject, &phone, asker, context, &state)
         }
 
-        if known == nil { account.subject = entropy.subject }
+        // Time first: the records of new accounts then lie side by side in the database, and a checkpoint writes one page for many of them.
+        // It tells no more than the first event of the account does.
+        if known == nil { account.subject = entropy.subject(at: now) }
         debit(&phone, &account, asker, now)
         let challenge = newChallenge(
             m, digest, asker, now, entropy, unverified: phone.classes[asker.index].sends.unverified)

@@ -76,11 +76,16 @@ public struct Entropy: Sendable {
     public static let bytes = 64
 
     let nonce: Bytes32
-    let subject: Bytes16
+    private let middle: Bytes16
     let tail: Bytes16
 
     /// The slice's last 16 bytes, where it serves as a lease's token.
     public var token: Bytes16 { tail }
+
+    /// An id that stands for an account first seen at `now` (engine ms): 80 of its bits are random.
+    func subject(at now: UInt64) -> Bytes16 {
+        Bytes16(timeMs: now, tailHigh: UInt16(truncatingIfNeeded: middle.high), tailLow: middle.low)
+    }
 
     /// From 64 random bytes.
     public init(_ slice: UnsafeRawBufferPointer) {
@@ -91,7 +96,7 @@ public struct Entropy: Sendable {
                 low: slice.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self))
         }
         nonce = Bytes32(head: id(0), tail: id(16))
-        subject = id(32)
+        middle = id(32)
         tail = id(48)
     }
 }

@@ -18,7 +18,7 @@ public enum Table: UInt8, Sendable, CaseIterable {
     case outbox = 6
     /// An event. Key: epoch, sequence, index; 14 bytes, order of commits.
     case event = 7
-    /// A subject's account. Key: random id, 16 bytes.
+    /// A subject's account. Key: its id, 16 bytes, the time of its making first.
     case subject = 8
     /// A gateway and its id of a message → the message. Key: index key.
     case reference = 9

@@ -28,9 +28,18 @@ package final class Checkpointer {
         case recycled
     }
 
-    /// Keys of one LMDB transaction: bounds how long the writer lock and dirty pages are held, and how many of these a journal sync finds
-    /// before it in the disk's queue.
-    var keysPerTransaction = 1_024
+    /// Pages of one LMDB transaction, about: bounds how long the writer lock and dirty pages are held, and how many of these a journal sync
+    /// finds before it in the disk's queue. Many when the next checkpoint is due already: each transaction writes the tree's upper pages again.
+    var pagesPerTransaction = (inPace: 64, behind: 4_096)
+    /// A bulk load's checkpoint has more in each: what a transaction frees can't be used again before all of them have ended, because the
+    /// loop reads the database as it was.
+    private static let mostTransactions = 128
+    /// Keys of a time-ordered table that share a page.
+    private static let keysPerPage = 16
+    /// For tests: more, smaller transactions.
+    var keysPerTransaction = Int.max
+    /// `nil` = without rests between transactions.
+    var pace: Pace?
     /// For tests: true cuts the checkpoint off at a step, as a kill would.
     var cutsOff: ((Step) -> Bool)?
 
@@ -65,6 +74,7 @@ package final class Checkpointer {
     /// record goes by a time that a crash may take back. An empty overlay is a sweep alone.
     func run(_ overlay: Overlay, position: Position) -> Outcome {
         let start = linux_monotonic_nanos()
+        pace?.begin()
         do {
             // An interrupted sync is no failure: nothing was committed, all of it is written again.
             var code = try fold(overlay, position, position.clock.engineMs)
@@ -79,12 +89,12 @@ package final class Checkpointer {
             }
             stored = position
             try reached(.committed)
-            try Journal.recycle(journalFolder, before: position.segment, segmentBytes: segmentBytes)
+            let spares = try Journal.recycle(journalFolder, before: position.segment, segmentBytes: segmentBytes)
             try reached(.recycled)
             return .done(
                 CheckpointReport(
                     freeBytes: FileSystem.freeBytes(at: folder), file: try environment.gauges(), swept: UInt64(sweeper.swept),
-                    isBehind: sweeper.isBehind, nanos: linux_monotonic_nanos() - start))
+                    isBehind: sweeper.isBehind, spares: spares, nanos: linux_monotonic_nanos() - start))
         } catch .io(_, _, ENOSPC) {
             return .retry
         } catch {
@@ -102,14 +112,15 @@ package final class Checkpointer {
         var inserted = [Int](repeating: 0, count: specs.count)
         sweeper.begin()
         var next = 0
-        while next + keysPerTransaction < order.count {
-            let keys = order[next..<next + keysPerTransaction]
+        while case let end = portion(overlay, order, from: next), end < order.count {
+            let keys = order[next..<end]
             let code = try transact(pages: 2 * keys.count) { (transaction) throws(StoreError) in
                 try write(overlay, keys, transaction, now, &inserted)
             }
             if let code { return code }
             try reached(.keysCommitted)
-            next += keysPerTransaction
+            next = end
+            pace?.rest(done: next, of: order.count)
         }
         // More than it can write: two pages a key, and what is swept, eight rows a page.
         let pages = 2 * (order.count - next) + sweeper.mostRows(inserted: order.count) / 8
@@ -123,6 +134,21 @@ package final class Checkpointer {
             try reached(.positionWritten)
             return nil
         }
+    }
+
+    /// Where the transaction ends that begins at `start`. A key of a random table costs a page, others share theirs.
+    private func portion(_ overlay: Overlay, _ order: [Int32], from start: Int) -> Int {
+        let isBehind = pace?.isBehind ?? true
+        let pages = max(
+            isBehind ? pagesPerTransaction.behind : pagesPerTransaction.inPace, order.count / Checkpointer.mostTransactions)
+        var left = pages * Checkpointer.keysPerPage
+        var end = start
+        while end < order.count, left > 0, end - start < keysPerTransaction {
+            let table = Int(overlay.entry(Int(order[end])).table)
+            left -= specs[table].order == .random ? Checkpointer.keysPerPage : 1
+            end += 1
+        }
+        return end
     }
 
     /// One transaction: committed when `body` returns `nil`, else aborted; 0 = there is nothing to commit, and all is well. Every one
@@ -219,6 +245,8 @@ struct CheckpointReport: Sendable {
     var swept: UInt64
     /// More has expired than one checkpoint sweeps.
     var isBehind: Bool
+    /// Journal segments that wait to be used.
+    var spares: Int
     var nanos: UInt64
 }
 

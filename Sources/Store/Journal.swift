@@ -20,8 +20,10 @@ final class Journal {
     private let aadScratch: UnsafeMutableRawBufferPointer
     /// Bytes of the segment in use that are preallocated.
     private var limit: Int
-    /// Whether `roll` finds a spare. The loop's own note: the file itself is the checkpointer's.
-    var spareIsReady = true
+    /// How many spares `roll` finds at least. The loop's own note: the files themselves are the checkpointer's.
+    var spares = 1
+    /// Since the start.
+    private(set) var rolls = 0
 
     /// Continues after `position`, in its segment, which exists.
     init(
@@ -51,7 +53,10 @@ final class Journal {
         return String(repeating: "0", count: max(0, 16 - digits.count)) + digits + ".seg"
     }
     static func path(_ folder: String, _ segment: UInt64) -> String { folder + "/" + name(segment) }
-    static func spare(_ folder: String) -> String { folder + "/spare" }
+    /// Where segments wait to be used again. Two: while one is taken, the other spares a checkpoint from making a new one, whose zeros
+    /// would stand before every sync.
+    static func spares(_ folder: String) -> [String] { [folder + "/spare", folder + "/spare-2"] }
+    private static func thereAre(_ folder: String) -> Int { spares(folder).count { FileSystem.exists($0) } }
 
     /// Numbers of the segments there are, ascending.
     static func segments(in folder: String) throws(StoreError) -> [UInt64] {
@@ -66,11 +71,12 @@ final class Journal {
     }
 
     /// A zero-filled file: appends into it change no metadata, so one flush is enough, and ENOSPC can't hit them.
-    static func preallocate(_ path: String, bytes: Int) throws(StoreError) {
+    /// - Parameter isGentle: others sync beside it: it goes to the disk piece by piece.
+    static func preallocate(_ path: String, bytes: Int, isGentle: Bool = false) throws(StoreError) {
         let temporary = path + ".new"
         do {
             let file = try FileDescriptor(temporary, O_RDWR | O_CREAT | O_TRUNC)
-            let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+            let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: isGentle ? 256 << 10 : 1 << 20, alignment: 4096)
             defer { zeros.deallocate() }
             zeros.initializeMemory(as: UInt8.self, repeating: 0)
             var offset = 0
@@ -78,6 +84,7 @@ final class Journal {
                 let count = min(zeros.count, bytes - offset)
                 try file.write(UnsafeRawBufferPointer(zeros).slice(0, count), at: offset)
                 offset += count
+                if isGentle { try file.syncData() }
             }
             try file.sync()
         }
@@ -89,7 +96,7 @@ final class Journal {
     var payloadCapacity: Int { min(JournalRecord.maxPayloadBytes, segmentBytes - JournalRecord.alignment) }
 
     /// Whether the next record finds a preallocated place, whatever its size.
-    var hasPlace: Bool { spareIsReady || Int(position.next) + JournalRecord.padded(payloadCapacity) <= limit }
+    var hasPlace: Bool { spares > 0 || Int(position.next) + JournalRecord.padded(payloadCapacity) <= limit }
 
     /// The payload's place in `buffer`.
     var payload: UnsafeMutableRawBufferPointer { buffer.slice(JournalRecord.headerBytes, payloadCapacity) }
@@ -137,54 +144,64 @@ final class Journal {
         } catch { return error }
     }
 
-    /// Takes the spare as the next segment.
+    /// Takes a spare as the next segment.
     private func roll() throws(StoreError) {
         let next = position.segment + 1
         let path = Journal.path(folder, next)
-        if rename(Journal.spare(folder), path) != 0 {
-            guard errno == ENOENT else { throw .io(operation: "rename", path: Journal.spare(folder), code: errno) }
-            try Journal.preallocate(path, bytes: segmentBytes)
-        }
+        if try !takeSpare(path) { try Journal.preallocate(path, bytes: segmentBytes) }
         try FileSystem.syncFolder(folder)
         file = try FileDescriptor(path, O_RDWR)
         limit = segmentBytes
-        spareIsReady = false
+        spares = max(0, spares - 1)
+        rolls += 1
         position.segment = next
         position.next = 0
     }
 
-    /// On the checkpointer's thread: segments before `durable` aren't needed any more; one becomes the spare, the others go.
-    static func recycle(_ folder: String, before durable: UInt64, segmentBytes: Int) throws(StoreError) {
+    private func takeSpare(_ path: String) throws(StoreError) -> Bool {
+        for spare in Journal.spares(folder) {
+            if rename(spare, path) == 0 { return true }
+            guard errno == ENOENT else { throw .io(operation: "rename", path: spare, code: errno) }
+        }
+        return false
+    }
+
+    /// On the checkpointer's thread: segments before `durable` aren't needed any more; they become spares where one is missing, the others
+    /// go. Returns how many spares there are.
+    static func recycle(_ folder: String, before durable: UInt64, segmentBytes: Int) throws(StoreError) -> Int {
         for segment in try segments(in: folder) where segment < durable {
             let bytes = try FileDescriptor(path(folder, segment), O_RDONLY).size
-            if bytes == segmentBytes, !FileSystem.exists(spare(folder)) {
-                try FileSystem.rename(path(folder, segment), spare(folder))
+            if bytes == segmentBytes, let missing = spares(folder).first(where: { !FileSystem.exists($0) }) {
+                try FileSystem.rename(path(folder, segment), missing)
             } else {
                 try FileSystem.remove(path(folder, segment))
             }
         }
-        if !FileSystem.exists(spare(folder)) {
-            try preallocate(spare(folder), bytes: segmentBytes)
-        } else {
+        let found = thereAre(folder)
+        if found > 0 {
             try FileSystem.syncFolder(folder)
+            return found
         }
+        try preallocate(spares(folder)[0], bytes: segmentBytes, isGentle: true)
+        return 1
     }
 
-    /// At a start: what a crash left half made goes, and there is a spare of the right size.
+    /// At a start: what a crash left half made goes, spares of another size too, and there is a spare of the right one.
     static func prepare(_ folder: String, segmentBytes: Int) throws(StoreError) {
         for name in try FileSystem.names(in: folder) where name.hasSuffix(".new") {
             try FileSystem.remove(folder + "/" + name)
         }
-        if FileSystem.exists(spare(folder)) {
-            let bytes = try FileDescriptor(spare(folder), O_RDONLY).size
-            if bytes == segmentBytes { return }
+        for spare in spares(folder) where FileSystem.exists(spare) {
+            let bytes = try FileDescriptor(spare, O_RDONLY).size
+            if bytes != segmentBytes { try FileSystem.remove(spare) }
         }
-        try preallocate(spare(folder), bytes: segmentBytes)
+        if thereAre(folder) == 0 { try preallocate(spares(folder)[0], bytes: segmentBytes) }
     }
 
-    /// The median of nine syncs of 512 bytes into the spare, nanoseconds.
+    /// The median of nine syncs of 512 bytes into a spare, nanoseconds.
     static func measureSync(_ folder: String) throws(StoreError) -> UInt64 {
-        let file = try FileDescriptor(spare(folder), O_RDWR)
+        let names = spares(folder)
+        let file = try FileDescriptor(names.first(where: FileSystem.exists) ?? names[0], O_RDWR)
         let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 512, alignment: 512)
         defer { block.deallocate() }
         block.initializeMemory(as: UInt8.self, repeating: 0)

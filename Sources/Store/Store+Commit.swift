@@ -52,7 +52,7 @@ extension Store {
             return value
         }
         switch outcome {
-        case .durable: break
+        case .durable(let nanos): statistics.syncNanos += nanos
         case .failed(let error):
             failure = error
             throw error
@@ -75,6 +75,7 @@ extension Store {
         let isDue =
             active.count >= min(options.checkpointRecords, active.capacity / 2) || active.used >= active.arena.count / 2
             || (firstChangeMs != 0 && now >= firstChangeMs + options.checkpointMs)
+        if isCheckpointing { pace.changed.store(active.count, ordering: .relaxed) }
         if let frozen, !isCheckpointing, now >= retryAtMs { startCheckpointJob(frozen, frozenPosition) }
         if isDue || (sweepsOn && now >= sweepAtMs) { freeze() }
     }
@@ -97,6 +98,7 @@ extension Store {
         active = next
         standby = nil
         frozenPosition = journal.position
+        rollsAtFreeze = journal.rolls
         firstChangeMs = 0
         startCheckpointJob(overlay, frozenPosition)
     }
@@ -125,7 +127,8 @@ extension Store {
             frozen = nil
             done.reset()
             standby = done
-            journal.spareIsReady = true
+            // The loop may have taken some since they were counted.
+            journal.spares = max(0, report.spares - (journal.rolls - rollsAtFreeze))
             statistics.checkpoints += 1
             statistics.freeBytes = report.freeBytes
             statistics.file = report.file
@@ -157,6 +160,8 @@ extension Store {
     }
 
     private func awaitCheckpoint(now: UInt64) throws(StoreError) {
+        pace.isHurried.store(true, ordering: .relaxed)
+        defer { pace.isHurried.store(false, ordering: .relaxed) }
         while frozen != nil {
             if options.runsJobsByHand { checkpointWorker.runJob() } else { usleep(200) }
             try takeCheckpoint(now: now)

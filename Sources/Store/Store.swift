@@ -21,6 +21,7 @@ public final class Store {
     let checkpointWorker: Worker
     let journalWorker: Worker?
     let checkpointer: Checkpointer
+    let pace: Pace
 
     /// The store's epoch, from its file.
     public let epoch: UInt32
@@ -54,12 +55,15 @@ public final class Store {
 
     /// What the journal thread reported and `finishCommit` hasn't taken yet.
     enum SyncOutcome: Sendable {
-        case durable
+        /// And how long its write and sync took.
+        case durable(nanos: UInt64)
         case failed(StoreError)
     }
     let syncOutcome = Mutex<SyncOutcome?>(nil)
     let checkpointOutcome = Mutex<Checkpointer.Outcome?>(nil)
     var frozenPosition = Position()
+    /// The journal's rolls when the checkpoint in hand was begun.
+    var rollsAtFreeze = 0
 
     /// Called on the journal thread when an overlapped sync has ended; the loop then calls `finishCommit`.
     public var onSynced: (@Sendable () -> Void)?
@@ -92,6 +96,7 @@ public final class Store {
         checkpointer = try Checkpointer(
             environment: environment, specs: options.tables, keyring: keyring, folder: path,
             journalFolder: journalFolder, segmentBytes: options.segmentBytes)
+        pace = Pace(dueMs: options.checkpointMs, dueRecords: min(options.checkpointRecords, options.overlayRecords / 2))
         let rising = options.tables.first(where: \.isRising)?.id
         active = Overlay(records: options.overlayRecords, bytes: options.overlayBytes, rising: rising)
         standby = Overlay(records: options.overlayRecords, bytes: options.overlayBytes, rising: rising)
@@ -132,8 +137,10 @@ public final class Store {
         snapshotSequence = try Store.position(environment, in: readTransaction).sequence
         statistics.freeBytes = FileSystem.freeBytes(at: path)
         statistics.file = try environment.gauges()
+        // The replay of a start doesn't rest.
+        if !options.runsJobsByHand { checkpointer.pace = pace }
         // Last: a start that is refused leaves no thread behind.
-        checkpointWorker = Worker(name: "otpd-checkpoint", runsByHand: options.runsJobsByHand)
+        checkpointWorker = Worker(name: "otpd-checkpoint", yields: true, runsByHand: options.runsJobsByHand)
         journalWorker = commitMode == .inline ? nil : Worker(name: "otpd-journal", runsByHand: options.runsJobsByHand)
     }
 
@@ -244,9 +251,11 @@ public final class Store {
         let box = HandoffBox(store: self)
         let done = onSynced
         journalWorker.start {
+            let start = linux_monotonic_nanos()
             let failure = journal.value.outcome(ofWriting: total)
+            let nanos = linux_monotonic_nanos() - start
             journalWorker.finishJob()
-            box.store.syncOutcome.withLock { $0 = failure.map(SyncOutcome.failed) ?? .durable }
+            box.store.syncOutcome.withLock { $0 = failure.map(SyncOutcome.failed) ?? .durable(nanos: nanos) }
             done?()
         }
     }
@@ -258,6 +267,7 @@ public final class Store {
         let done = onCheckpointDone
         isCheckpointing = true
         checkpointer.written.store(0, ordering: .relaxed)
+        pace.changed.store(0, ordering: .relaxed)
         worker.start {
             let outcome = job.value.0.run(job.value.1, position: position)
             worker.finishJob()
@@ -268,6 +278,7 @@ public final class Store {
 
     /// Ends the threads and closes LMDB without a checkpoint: what a crash leaves behind.
     package func abandon() {
+        pace.isHurried.store(true, ordering: .relaxed)
         journalWorker?.stop()
         checkpointWorker.stop()
         absence.close()

@@ -12,10 +12,14 @@ final class Worker: @unchecked Sendable {
     private var isStopping = false
     private var thread = pthread_t()
     private let runsByHand: Bool
+    private let yields: Bool
 
-    /// - Parameter runsByHand: there is no thread; jobs wait for `runJob`.
-    init(name: String, runsByHand: Bool = false) {
+    /// - Parameters:
+    ///   - yields: whoever else wants the processor comes first.
+    ///   - runsByHand: there is no thread; jobs wait for `runJob`.
+    init(name: String, yields: Bool = false, runsByHand: Bool = false) {
         self.runsByHand = runsByHand
+        self.yields = yields
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
         guard !runsByHand else { return }
@@ -59,6 +63,8 @@ final class Worker: @unchecked Sendable {
     }
 
     private func loop() {
+        // It is a wish: without it the thread only competes with the loop.
+        if yields { _ = linux_yield_to_others(10) }
         while true {
             pthread_mutex_lock(mutex)
             while job == nil && !isStopping { pthread_cond_wait(condition, mutex) }

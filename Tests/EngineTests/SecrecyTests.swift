@@ -61,7 +61,7 @@ import Wire
     @Test func entropyIsUsedOnce() {
         let words = (1...8 as ClosedRange<UInt64>).map { $0 }
         let entropy = words.withUnsafeBytes { Entropy($0) }
-        let parts = [entropy.nonce.head, entropy.nonce.tail, entropy.subject, entropy.tail]
+        let parts = [entropy.nonce.head, entropy.nonce.tail, entropy.subject(at: 0), entropy.tail]
         #expect(Set(parts).count == 4)
     }
 

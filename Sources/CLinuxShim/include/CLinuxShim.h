@@ -36,6 +36,8 @@ pid_t linux_spawn(char *const argv[], char *const environment[]);
 long linux_raise_descriptor_limit(void);
 /// pthread_setname_np(3): up to 15 characters, seen in `top -H`.
 int linux_name_thread(pthread_t thread, const char *name);
+/// Lowers the calling thread's priority: its nice value. 0, or -errno.
+int linux_yield_to_others(int nice);
 /// Blocks SIGTERM and SIGINT and returns a signalfd(2) that becomes readable when one comes.
 int linux_stop_signals(void);
 /// A connected, close-on-exec Unix stream socket.

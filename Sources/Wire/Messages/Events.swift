@@ -115,7 +115,7 @@ public struct EventPush: PushMessage {
     public var purpose: UInt16 = 0
     /// The challenge; zero = none.
     public var challenge = Bytes16.zero
-    /// A random id that stands for the account; zero = none.
+    /// Stands for the account: the time when it was first seen, then random bytes; zero = none.
     public var subject = Bytes16.zero
     /// The status answered, for refusals.
     public var status: UInt16 = 0
