@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench gate race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips churn courier-kills clean
+.PHONY: help setup build release demo test run bench gate race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips churn courier-kills gateways clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
@@ -49,6 +49,7 @@ help:
 	@echo "make soak    the main job from 16 clients, for long; any wrong answer fails (SECONDS=60 SEED=1)"
 	@echo "make hostile thousands of hostile connections beside honest ones (SECONDS=60 CONNECTIONS=5000 SEED=1)"
 	@echo "make courier-kills  the courier killed each second while messages pass through SMPP: none lost, few twice"
+	@echo "make gateways  codes through AWS's SNS (moto) and Kannel, real peers on loopback, and a vendor that fails over"
 	@echo "make bitflips starts on damaged data folders: refused or crashed, never a wrong accept (COUNT=500 SEED=1)"
 
 setup:
@@ -162,6 +163,11 @@ churn: setup
 # Messages at 40 a second through a courier that is killed each second.
 courier-kills: build
 	python3 scripts/courier-kills.py $(DEBUG) $$(sh scripts/python-venv.sh) --messages 400 --rate 40
+
+# Kannel and its SMPP side from Debian, SNS from PyPI.
+gateways: build
+	@sh scripts/setup.sh kannel
+	@bash scripts/gateways.sh $(DEBUG)
 
 clean:
 	rm -rf .build .otpd-dev

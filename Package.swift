@@ -46,6 +46,7 @@ let package = Package(
         .systemLibrary(
             name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CTLS", path: "Sources/CTLS", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CCurl", path: "Sources/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "CLinuxShim"),
 
         // The core, leaves first.
@@ -61,7 +62,7 @@ let package = Package(
             exclude: ["ARCHITECTURE.md"], swiftSettings: settings),
         .target(name: "SMPP", dependencies: ["SMSText"], swiftSettings: safeSettings),
         .target(name: "HTTPGateway", dependencies: ["SMSText", "LibCrypto"], swiftSettings: safeSettings),
-        .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "StrictTOML", "CTLS", "CLinuxShim"], exclude: ["courier.toml"], swiftSettings: settings),
+        .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "HTTPGateway", "StrictTOML", "CTLS", "CCurl", "CLinuxShim"], exclude: ["courier.toml"], swiftSettings: settings),
         .target(
             name: "AuthClient", dependencies: ["Wire"] + nio, path: "clients/swift/Sources/AuthClient",
             swiftSettings: settings),
@@ -112,7 +113,7 @@ let package = Package(
             dependencies: ["AuthServer", "Wire", "Engine", "Store", "StrictTOML", "LibCrypto"], swiftSettings: settings),
         .testTarget(name: "SMPPTests", dependencies: ["SMPP", "SMSText"], swiftSettings: settings),
         .testTarget(name: "HTTPGatewayTests", dependencies: ["HTTPGateway", "LibCrypto"], swiftSettings: settings),
-        .testTarget(name: "CourierTests", dependencies: ["Courier", "SMPP", "StrictTOML", "Wire"], swiftSettings: settings),
+        .testTarget(name: "CourierTests", dependencies: ["Courier", "HTTPGateway", "SMPP", "StrictTOML", "Wire"], swiftSettings: settings),
         // All tests are one executable: it is in there for each of them.
         .target(name: "CTSanMutex", path: "Tests/TSanMutex"),
         .testTarget(

@@ -151,6 +151,16 @@ def whole_frames():
     vector("status-reply", "Open, delivered", "Status reply", "reply", 0x14,
            [("u8", "state", 1), ("u8", "delivery", 3), ("u8", "attempts_left", 4), ("u8", "sends_left", 2),
             ("u64", "expires_at_ms", TIME + 300_000), ("u64", "resend_at_ms", TIME + 30_000)], example=True)
+    vector("status-of-a-message", "How does it stand, and its first message?", "Status", "request", 0x14, ON_CHALLENGE[1:],
+           [(1, "u8", "send", 1)])
+    vector("status-reply-of-a-message", "Failed at the second gateway", "Status reply", "reply", 0x14,
+           [("u8", "state", 1), ("u8", "delivery", 4), ("u8", "attempts_left", 4), ("u8", "sends_left", 2),
+            ("u64", "expires_at_ms", TIME + 300_000), ("u64", "resend_at_ms", TIME + 30_000)],
+           [(1, "u8", "send", 1), (2, "u8", "send_delivery", 4), (3, "u8", "submits", 2), (4, "u64", "queued_at_ms", TIME),
+            (5, "u64", "leased_at_ms", TIME + 6_000), (6, "u64", "submitted_at_ms", TIME + 6_250),
+            (7, "u64", "settled_at_ms", TIME + 9_000), (8, "bytes", "gateway", b"fleur-smpp"),
+            (9, "bytes", "reference", b"gw-123456"), (10, "u8", "segments", 2), (11, "u64", "price_micros", 90_000),
+            (12, "bytes", "currency", b"EUR"), (13, "bytes", "reason", b"UNDELIV, error 34")], example=True)
     vector("quota", "A dry run", "Quota", "request", 0x15, REQUEST_CODE[1:], example=True)
     vector("quota-ip", "With the shopper's address", "Quota", "request", 0x15, REQUEST_CODE[1:],
            [(2, "bytes", "client_ip", bytes([192, 0, 2, 7]))])
@@ -206,6 +216,21 @@ def whole_frames():
     vector("acknowledge", "Handled, ten more", "Acknowledge", "request", 0x42, CURSOR + [("u16", "credit", 10)],
            example=True)
     vector("acknowledge-reply", "No fields", "Empty", "reply", 0x42, example=True)
+    route = [("blob8", "gateway", b"fleur-smpp"), ("u8", "breaker", 1), ("u8", "drained", 0), ("u32", "room", 7),
+             ("u64", "taken", 12_345), ("u64", "failed", 6)]
+    price = [(1, "u64", "price_micros", 45_000), (2, "bytes", "currency", b"EUR")]
+    vector("report-route", "A gateway at work", "ReportRoute", "request", 0x34, route, price, example=True)
+    vector("report-route-reply", "The operator wants it drained", "ReportRoute reply", "reply", 0x34, [("u8", "drained", 1)],
+           example=True)
+    vector("show-route", "The first one", "ShowRoute", "request", 0xF9, [("u16", "index", 0)], example=True)
+    vector("show-route-reply", "Of two", "ShowRoute reply", "reply", 0xF9,
+           [("u16", "count", 2), ("u64", "age_ms", 850), ("u32", "uid", 998)] + route, price, example=True)
+    vector("show-route-reply-none", "No courier tells of any", "ShowRoute reply", "reply", 0xF9,
+           [("u16", "count", 0), ("u64", "age_ms", 0), ("u32", "uid", 0), ("blob8", "gateway", b""), ("u8", "breaker", 0),
+            ("u8", "drained", 0), ("u32", "room", 0), ("u64", "taken", 0), ("u64", "failed", 0)])
+    vector("drain-route", "Nothing new through it", "DrainRoute", "request", 0xFA,
+           [("blob8", "gateway", b"fleur-smpp"), ("u8", "drained", 1)], example=True)
+    vector("drain-route-reply", "No fields", "Empty", "reply", 0xFA, example=True)
     vector("stats", "No fields", "Stats", "request", 0xF0, example=True)
     vector("stats-reply", "Lines", "Stats reply", "reply", 0xF0,
            [("blob16", "lines", b"requests_total 12\nconnections 3\n")], example=True)

@@ -2,7 +2,7 @@
 # Installs the system packages that the build and the tests need, where they are missing. Debian 12.
 set -eu
 missing=""
-for package in liblmdb-dev lmdb-utils libssl-dev openssl pkg-config python3 python3-venv gcc libc6-dev e2fsprogs mount "$@"; do
+for package in liblmdb-dev lmdb-utils libssl-dev libcurl4-openssl-dev openssl pkg-config python3 python3-venv gcc libc6-dev e2fsprogs mount "$@"; do
     dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
 done
 if ! command -v swift >/dev/null 2>&1; then

@@ -40,6 +40,7 @@ extension Batch {
     func remove(_ connection: Connection) {
         if connection.isClosing { closing.remove(connection) } else { waiting.remove(connection) }
         couriers.remove(connection)
+        routes.remove(connection)
         events.remove(connection)
         guard connections.indices.contains(connection.place), connections[connection.place] === connection else { return }
         connections.swapAt(connection.place, connections.count - 1)

@@ -17,6 +17,7 @@ package final class Batch {
     let settings: ServerSettings
     package let couriers: CourierDesk
     let events: EventFeed
+    let routes = RouteDesk()
     var counters = Counters()
     /// Set before the first connection; a server without a data folder of its own (the simulation) may go without.
     var poison: PoisonGuard?

@@ -69,6 +69,24 @@ extension Batch {
             _ = try FieldDecoder.decode(Stats.self, from: body)
             answer(statistics(), frame, connection)
             return true
+        case .reportRoute:
+            let message = try FieldDecoder.decode(ReportRoute.self, from: body)
+            guard let reply = routes.report(message, connection, now: context.now) else {
+                refuse(.overloaded, frame, connection, limit: .serverLoad, retryAfterMs: 5_000)
+                return true
+            }
+            answer(reply, frame, connection)
+            return true
+        case .showRoute:
+            answer(routes.show(try FieldDecoder.decode(ShowRoute.self, from: body).index, now: context.now), frame, connection)
+            return true
+        case .drainRoute:
+            guard routes.drain(try FieldDecoder.decode(DrainRoute.self, from: body)) else {
+                refuse(.overloaded, frame, connection, limit: .serverLoad, retryAfterMs: 5_000)
+                return true
+            }
+            answer(Empty(), frame, connection)
+            return true
         case .drain:
             _ = try FieldDecoder.decode(Drain.self, from: body)
             answer(Empty(), frame, connection)

@@ -1,3 +1,5 @@
+import Wire
+
 /// Whether a gateway is worth a message: closed while it takes them, open when it doesn't, half-open when one message may find out. Pure:
 /// time is data.
 package struct CircuitBreaker: Sendable, Equatable {
@@ -36,6 +38,15 @@ package struct CircuitBreaker: Sendable, Equatable {
 
     package static func == (a: CircuitBreaker, b: CircuitBreaker) -> Bool {
         a.state == b.state && a.openMs == b.openMs
+    }
+
+    /// As operators see it.
+    func reported(nowMs: UInt64) -> ReportRoute.Breaker {
+        switch state {
+        case .closed: .closed
+        case .open(let untilMs): nowMs >= untilMs ? .halfOpen : .open
+        case .halfOpen: .halfOpen
+        }
     }
 
     /// Messages that it lets through now.

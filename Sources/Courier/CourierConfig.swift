@@ -8,6 +8,7 @@ package struct CourierConfig {
     package struct Entry {
         package enum Kind {
             case smpp(SMPPRoute)
+            case http(HTTPRoute)
             case spool(folder: String)
             case console
         }
@@ -18,6 +19,8 @@ package struct CourierConfig {
         package var priceMicros: UInt64
         package var currency: String
         package var allowPlaintext: Bool
+        /// Nothing goes through it until somebody changes this, or says so to otpd.
+        package var isDrained: Bool
     }
 
     /// otpd's.
@@ -43,6 +46,7 @@ package struct CourierConfig {
                 let gateway: any Gateway =
                     switch entry.kind {
                     case .smpp(let route): SMPPGateway(route)
+                    case .http(let route): try VendorGateway(route)
                     case .spool(let folder):
                         try SpoolGateway(
                             folder: folder, allowPlaintext: entry.allowPlaintext,
@@ -52,7 +56,7 @@ package struct CourierConfig {
                 return RoutedGateway.Lane(
                     name: entry.name, gateway: gateway, perSecond: entry.perSecond,
                     priceMicros: entry.priceMicros,
-                    currency: entry.currency)
+                    currency: entry.currency, isDrained: entry.isDrained)
             })
     }
 
@@ -83,7 +87,7 @@ package struct CourierConfig {
         guard (1...32).contains(name.utf8.count), name.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw r.fail("name", "must be 1 to 32 ASCII characters without a space")
         }
-        let kind = try r.choice("kind", ["smpp", "spool", "console"])
+        let kind = try r.choice("kind", ["smpp", "http", "spool", "console"])
         guard let kind else { throw r.missing("kind", "add `kind = \"smpp\"`") }
         let price = try r.string("price")
         let currency = try r.string("currency") ?? ""
@@ -93,7 +97,7 @@ package struct CourierConfig {
         }
         var entry = Entry(
             name: name, kind: .console, perSecond: try r.integer("rate", 1...10_000), priceMicros: 0,
-            currency: currency, allowPlaintext: try r.bool("allow_plaintext") ?? false)
+            currency: currency, allowPlaintext: try r.bool("allow_plaintext") ?? false, isDrained: try r.bool("drained") ?? false)
         if let price {
             guard let micros = CourierConfig.micros(price) else {
                 throw r.fail(
@@ -105,6 +109,7 @@ package struct CourierConfig {
         }
         switch kind {
         case "smpp": entry.kind = .smpp(try smpp(r, name))
+        case "http": entry.kind = .http(try http(r, name))
         case "spool": entry.kind = .spool(folder: try r.required("folder"))
         default: entry.kind = .console
         }

@@ -114,6 +114,7 @@ public struct CourierLoop<G: Gateway> {
                 if !isOrderly { explain(why) }
                 leaveServer(now)
             case .deliver(let message): deliver(message, now)
+            case .drain(let name, let isDrained): gateway.set(drained: isDrained, name)
             }
         }
     }
@@ -147,7 +148,8 @@ public struct CourierLoop<G: Gateway> {
     private mutating func keepServer(_ now: UInt64) {
         if server != nil { for receipt in gateway.takeReceipts() { server?.tell(receipt) } }
         let room = room(now)
-        server?.keep(room: room, nowMs: now)
+        let routes = server?.tellsRoutes(nowMs: now) == true ? gateway.routes(nowMs: now) : []
+        server?.keep(room: room, routes: routes, nowMs: now)
         if server?.isBroken == true { leaveServer(now) }
     }
 

@@ -12,6 +12,9 @@ struct CourierSession {
     /// Receipts of other couriers' messages that wait, and that have no answer yet: 48, these and what else there is stay below 64.
     static let maxReceipts = 1_024
     static let maxReceiptsSent = 8
+    /// Gateways whose state is told, all at once: the server hears of 32. Of the 64 in flight, 48 reports, 8 receipts, a ping
+    /// and a lease leave 6, so they go in turns.
+    static let maxRoutes = 4
 
     /// What the owner must do.
     enum Action {
@@ -21,6 +24,8 @@ struct CourierSession {
         /// The server took our credit: messages may come.
         case ready
         case deliver(MessagePush)
+        /// An operator's wish about one of our gateways.
+        case drain(String, Bool)
         /// The server ended the connection, or broke the protocol. `isOrderly`: it stops, and that is all.
         case close(String, isOrderly: Bool)
     }
@@ -36,6 +41,8 @@ struct CourierSession {
     /// Not sent yet, or refused for now.
     private var waiting: [ReportMessage]
 
+    /// Gateways that were told of, by the request's number, until it is answered.
+    private var told: [UInt32: String] = [:]
     private var receipts: [ReportReceipt] = []
     private var receiptsSent = 0
 
@@ -95,6 +102,22 @@ struct CourierSession {
             receiptsSent += 1
         }
         return frames
+    }
+
+    /// How our gateways do. Those of the last time must have been answered.
+    mutating func tell(_ routes: [ReportRoute]) -> [UInt8] {
+        guard isReady, told.isEmpty else { return [] }
+        var frames: [UInt8] = []
+        for route in routes.prefix(CourierSession.maxRoutes) {
+            frames += frame(route)
+            told[correlation] = route.gateway.text
+        }
+        return frames
+    }
+
+    private mutating func wished(_ number: UInt32, _ body: UnsafeRawBufferPointer?) throws(WireError) -> Action? {
+        guard let name = told.removeValue(forKey: number), let body else { return nil }
+        return .drain(name, try FieldDecoder.decode(ReportRoute.Reply.self, from: body).drained != 0)
     }
 
     /// The gateway takes so many: the server learns whether to push more.
@@ -192,6 +215,7 @@ struct CourierSession {
             receiptsSent -= min(1, receiptsSent)
             let frames = sendReceipts()
             return frames.isEmpty ? nil : .send(frames)
+        case .reportRoute: return try wished(frame.correlation, isDone ? UnsafeRawBufferPointer(rebasing: frame.body[2...]) : nil)
         case .some, .none: return nil
         }
     }

@@ -16,6 +16,10 @@ public protocol Gateway {
     mutating func takeReceipts() -> [ReportReceipt]
     /// Whether it was told since the last call that no message will pass until somebody mends its account or settings.
     mutating func takeFault() -> Bool
+    /// How its gateways do, one by one; a gateway that is alone tells nothing.
+    func routes(nowMs: UInt64) -> [ReportRoute]
+    /// What an operator wishes of one of them.
+    mutating func set(drained: Bool, _ name: String)
     /// What to wait for.
     func waits(nowMs: UInt64) -> GatewayWaits
     /// No more messages come: ends what is under way, and says goodbye where that is the custom.
@@ -29,6 +33,10 @@ extension Gateway {
     public mutating func takeReceipts() -> [ReportReceipt] { [] }
     /// No.
     public mutating func takeFault() -> Bool { false }
+    /// None.
+    public func routes(nowMs: UInt64) -> [ReportRoute] { [] }
+    /// There is none to drain.
+    public mutating func set(drained: Bool, _ name: String) {}
 }
 
 /// What wakes a gateway, besides new messages.

@@ -13,15 +13,16 @@ package struct RoutedGateway: Gateway {
         package var priceMicros: UInt64
         package var currency: String
         /// An operator's wish: nothing new.
-        package var isDrained = false
+        package var isDrained: Bool
         /// Messages through it since the start.
         package var taken: UInt64 = 0
         package var failed: UInt64 = 0
 
         package init(
             name: String, gateway: any Gateway, perSecond: Int? = nil, priceMicros: UInt64 = 0,
-            currency: String = ""
+            currency: String = "", isDrained: Bool = false
         ) {
+            self.isDrained = isDrained
             self.name = name
             self.gateway = gateway
             bucket = TokenBucket(perSecond: perSecond)
@@ -51,11 +52,26 @@ package struct RoutedGateway: Gateway {
         self.random = random
     }
 
-    /// Drains a gateway or lets it take messages again; whether there is one of that name.
-    package mutating func set(drained: Bool, _ name: String) -> Bool {
-        guard let index = lanes.firstIndex(where: { $0.name == name }) else { return false }
+    /// Drains a gateway or lets it take messages again; what it has goes on.
+    package mutating func set(drained: Bool, _ name: String) {
+        guard let index = lanes.firstIndex(where: { $0.name == name }) else { return }
         lanes[index].isDrained = drained
-        return true
+    }
+
+    package func routes(nowMs: UInt64) -> [ReportRoute] {
+        lanes.map { lane in
+            var report = ReportRoute()
+            report.gateway = InlineBytes(lane.name.utf8.prefix(32))
+            report.breaker = lane.breaker.reported(nowMs: nowMs).rawValue
+            report.drained = lane.isDrained ? 1 : 0
+            report.room = UInt32(clamping: lane.room(nowMs: nowMs))
+            (report.taken, report.failed) = (lane.taken, lane.failed)
+            if lane.priceMicros > 0 {
+                report.priceMicros = lane.priceMicros
+                report.currency = InlineBytes(lane.currency)
+            }
+            return report
+        }
     }
 
     /// What all take together. A message for which none of its own has room comes back untried.

@@ -9,6 +9,10 @@ struct ServerLink {
     private(set) var isBroken = false
     private var pingedAtMs: UInt64
     private var keptAtMs: UInt64
+    /// How our gateways do is told each second, so that an operator's wish is heard soon.
+    private static let tellMs: UInt64 = 1_000
+    private var toldAtMs: UInt64 = 0
+    private var nextRoute = 0
     private var buffer = [UInt8](repeating: 0, count: 16 << 10)
 
     init(fd: Int32, session: CourierSession, nowMs: UInt64) {
@@ -34,8 +38,10 @@ struct ServerLink {
 
     /// Tells the server how many messages the gateway takes; each second repeats reports that were refused for the moment; each 15 s says
     /// that we are there.
-    mutating func keep(room: Int, nowMs: UInt64) {
+    /// `routes`: when `tellsRoutes`.
+    mutating func keep(room: Int, routes: [ReportRoute], nowMs: UInt64) {
         send(session.set(room: room))
+        if !routes.isEmpty { tell(routes, nowMs) }
         if nowMs >= keptAtMs + 1_000 {
             keptAtMs = nowMs
             send(session.sendReports())
@@ -44,6 +50,18 @@ struct ServerLink {
             pingedAtMs = nowMs
             send(session.ping())
         }
+    }
+
+    /// It is time to say how our gateways do.
+    func tellsRoutes(nowMs: UInt64) -> Bool { nowMs >= toldAtMs + ServerLink.tellMs }
+
+    /// A few of them each time, in turns.
+    private mutating func tell(_ routes: [ReportRoute], _ nowMs: UInt64) {
+        toldAtMs = nowMs
+        let first = nextRoute % routes.count
+        let frames = session.tell(Array((routes[first...] + routes[..<first]).prefix(CourierSession.maxRoutes)))
+        if !frames.isEmpty { nextRoute = first + CourierSession.maxRoutes }
+        send(frames)
     }
 
     mutating func send(_ bytes: [UInt8]) {

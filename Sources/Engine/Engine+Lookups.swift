@@ -16,7 +16,30 @@ extension Engine {
         reply.sendsLeft = challenge.sendsLeft
         reply.expiresAtMs = challenge.expiresAt
         reply.resendAtMs = challenge.resendAt
+        if let send = m.send { tell(send == 0 ? challenge.sends : send, of: m.challenge, in: &reply, &state) }
         return .status(reply)
+    }
+
+    /// What is remembered of a message: times, gateway, price; never what it said.
+    private func tell<S: State>(
+        _ send: UInt8, of challenge: Bytes16, in reply: inout StatusRequest.Reply, _ state: inout S
+    ) {
+        guard let message = readMessage(challenge, send, &state) else { return }
+        func known(_ time: UInt64) -> UInt64? { time == 0 ? nil : time }
+        let history = message.history
+        reply.send = send
+        reply.sendDelivery = message.state.delivery.rawValue
+        reply.submits = message.attempts
+        reply.queuedAtMs = known(history.queuedAt)
+        reply.leasedAtMs = known(history.leasedAt)
+        reply.submittedAtMs = known(history.submittedAt)
+        reply.settledAtMs = known(history.settledAt)
+        reply.gateway = history.gateway
+        reply.reference = history.reference
+        if history.segments > 0 { reply.segments = history.segments }
+        if history.priceMicros > 0 { reply.priceMicros = history.priceMicros }
+        reply.currency = history.currency
+        reply.reason = history.reason
     }
 
     func quota<S: State>(_ m: Quota, _ caller: Caller, _ context: BatchContext, _ state: inout S) -> Reply {

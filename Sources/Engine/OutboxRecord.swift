@@ -10,6 +10,16 @@ struct OutboxRecord {
         case submitted = 3
         case delivered = 4
         case failed = 5
+
+        /// As Status tells it.
+        var delivery: StatusRequest.Delivery {
+            switch self {
+            case .queued, .leased: .queued
+            case .submitted: .submitted
+            case .delivered: .delivered
+            case .failed: .failed
+            }
+        }
     }
 
     var state = State.queued

@@ -18,6 +18,7 @@ public enum Opcode: UInt16, Sendable, CaseIterable {
     case message = 0x0031
     case reportMessage = 0x0032
     case reportReceipt = 0x0033
+    case reportRoute = 0x0034
 
     case subscribe = 0x0040
     case event = 0x0041
@@ -25,6 +26,8 @@ public enum Opcode: UInt16, Sendable, CaseIterable {
 
     case stats = 0x00F0
     case drain = 0x00F1
+    case showRoute = 0x00F9
+    case drainRoute = 0x00FA
 
     /// The role that the caller must hold; `nil`: any.
     public var role: Role? {
@@ -32,9 +35,9 @@ public enum Opcode: UInt16, Sendable, CaseIterable {
         case .hello, .ping, .goodbye: nil
         case .requestCode, .resend, .verify, .cancel, .status, .quota: .verify
         case .checkGrant, .redeemGrant: .redeem
-        case .leaseMessages, .message, .reportMessage, .reportReceipt: .courier
+        case .leaseMessages, .message, .reportMessage, .reportReceipt, .reportRoute: .courier
         case .subscribe, .event, .acknowledge: .observer
-        case .stats, .drain: .admin
+        case .stats, .drain, .showRoute, .drainRoute: .admin
         }
     }
 
@@ -44,7 +47,8 @@ public enum Opcode: UInt16, Sendable, CaseIterable {
         case .goodbye, .message, .event: true
         case .hello, .ping, .requestCode, .resend, .verify, .cancel, .status, .quota, .checkGrant,
             .redeemGrant,
-            .leaseMessages, .reportMessage, .reportReceipt, .subscribe, .acknowledge, .stats, .drain:
+            .leaseMessages, .reportMessage, .reportReceipt, .reportRoute, .subscribe, .acknowledge, .stats, .drain, .showRoute,
+            .drainRoute:
             false
         }
     }

@@ -134,6 +134,7 @@ struct StatusCommand: AsyncParsableCommand {
         var message = StatusRequest()
         message.challenge = try identifier(challenge, "the challenge")
         message.session = try session.value()
+        message.send = 0
         let request = message
         try await common.run { client in
             let reply = try await client.status(request)
@@ -143,7 +144,7 @@ struct StatusCommand: AsyncParsableCommand {
                 ("state", .text(state)), ("delivery", .text(delivery)),
                 ("attempts_left", .number(UInt64(reply.attemptsLeft))), ("sends_left", .number(UInt64(reply.sendsLeft))),
                 ("expires_at_ms", .number(reply.expiresAtMs)), ("resend_at_ms", .number(reply.resendAtMs)),
-            ])
+            ] + reply.times)
         }
     }
 }

@@ -16,7 +16,7 @@ struct OTPCtl: AsyncParsableCommand {
         subcommands: [
             PingCommand.self, RequestCommand.self, ResendCommand.self, VerifyCommand.self, CancelCommand.self,
             StatusCommand.self, QuotaCommand.self, GrantCommand.self, EventsCommand.self, StatsCommand.self,
-            DrainCommand.self, TemplateCommand.self,
+            MessageCommand.self, RoutesCommand.self, DrainCommand.self, TemplateCommand.self,
         ])
 
     /// As the library's own, but for wrong usage: exit code 2, where the library's is 64.

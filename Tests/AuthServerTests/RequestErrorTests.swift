@@ -31,7 +31,7 @@ import Wire
     @Test func unknownOpcodesAndPushesAreUnsupported() throws {
         let server = try TestServer()
         let peer = try server.peer()
-        for opcode: UInt16 in [0, 0x0016, 0x0034, 0x0050, 0x00F2, 0x7777, 0xFFFF] {
+        for opcode: UInt16 in [0, 0x0016, 0x0035, 0x0050, 0x00F2, 0x7777, 0xFFFF] {
             #expect(try status(peer, RawFrame(opcode)) == .unsupportedOperation)
         }
         for opcode in Opcode.allCases where opcode.isPush {

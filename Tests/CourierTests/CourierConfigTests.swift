@@ -1,5 +1,6 @@
 @testable import Courier
 import Foundation
+import HTTPGateway
 import SMPP
 import StrictTOML
 import Testing
@@ -28,9 +29,9 @@ import Testing
         let path = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "Sources/Courier/courier.toml")
         let text = try String(contentsOf: path, encoding: .utf8)
-            .replacingOccurrences(of: "/etc/otpd/fleur.password", with: folder.path + "/password")
+            .replacing(/\/etc\/otpd\/[a-z]+\.(password|secret)/, with: folder.path + "/password")
         let config = try CourierConfig.parse(text, name: "courier.toml")
-        #expect(config.gateways.map { $0.name } == ["fleur", "folder"])
+        #expect(config.gateways.map { $0.name } == ["fleur", "folder", "twilio", "other"])
         #expect(config.gateways[0].perSecond == 50 && config.gateways[0].priceMicros == 45_000)
         guard case .smpp(let route) = config.gateways[0].kind else {
             Issue.record("not SMPP")
@@ -40,6 +41,17 @@ import Testing
             route.session.responseMs == 5_000 && route.tls?.name == "smsc.example" && route.name == "fleur")
         #expect(route.session.bind.password == Array("secret".utf8))
         #expect(route.session.vendorStatuses == [0x417: .permanentNumber])
+        guard case .http(let twilio) = config.gateways[2].kind, case .http(let other) = config.gateways[3].kind else {
+            Issue.record("not HTTP")
+            return
+        }
+        #expect(twilio.vendor is Twilio && twilio.sender == "+15005550006" && twilio.answerMs == 5_000 && twilio.proxy == nil)
+        let request = other.vendor.request(
+            for: OutboundSMS(phone: "+33612345678", text: "a \"b\"", sender: "Example", lifeSeconds: 60, key: "k"), unixSeconds: 0)
+        #expect(
+            String(decoding: request.body, as: UTF8.self)
+                == #"{"to": "+33612345678", "from": "Example", "text": "a \"b\"", "ttl": 60, "ref": "k"}"#)
+        #expect(request.header("Authorization") == "Basic c2hvcDpzZWNyZXQ=")
         #expect(config.router.routes.map { $0.gateways } == [["fleur", "folder"], ["folder"]])
         #expect(config.router.routes[0].weights == [1, 0] && config.router.routes[0].sender == "Fleur")
     }
@@ -70,5 +82,40 @@ import Testing
         ] as [(String, UInt64?)]) func prices(_ text: String, _ micros: UInt64?)
     {
         #expect(CourierConfig.micros(text) == micros)
+    }
+
+    /// What is wrong with an HTTP gateway of these lines.
+    private func wrong(http lines: String) throws -> String {
+        let folder = try TemporaryFolder()
+        try folder.write("secret", "s\n")
+        chmod(folder.path + "/secret", 0o600)
+        let text =
+            "socket = \"s\"\n"
+            + Self.rest.replacing(
+                "kind = \"console\"", with: "kind = \"http\"\nsecret_file = \"\(folder.path)/secret\"\n" + lines)
+        return CourierConfigTests.wrong(text)
+    }
+
+    @Test(arguments: [
+        ("", "vendor: is missing; add `vendor = \"twilio\"`"),
+        ("vendor = \"twillio\"\n", "did you mean `twilio`?"),
+        ("vendor = \"twilio\"\n", "account: is missing"),
+        ("vendor = \"sns\"\naccount = \"AK\"\n", "region: is missing"),
+        ("vendor = \"infobip\"\n", "base: is missing"),
+        ("vendor = \"telnyx\"\nbase = \"ftp://x\"\n", "base: must begin with `https://`"),
+        ("vendor = \"telnyx\"\nbase = \"http://sms.example\"\n", "base: would send codes and the secret in clear"),
+        ("vendor = \"telnyx\"\nbase = \"http://127.0.0.1@sms.example\"\n", "in clear"),
+        ("vendor = \"telnyx\"\nbase = \"http://127.0.0.1.sms.example\"\n", "in clear"),
+        ("vendor = \"telnyx\"\nbase = \"http://localhost.sms.example\"\n", "in clear"),
+        ("vendor = \"telnyx\"\nbase = \"http://sms.example\"\nallow_plain_http = true\n", "nothing is wrong"),
+        ("vendor = \"kannel\"\naccount = \"u\"\nbase = \"http://127.0.0.1:13013\"\n", "nothing is wrong"),
+        ("vendor = \"kannel\"\naccount = \"u\"\nbase = \"http://[::1]:13013\"\n", "nothing is wrong"),
+        ("vendor = \"telnyx\"\nwindow = 0\n", "window: must be"),
+        ("vendor = \"telnyx\"\nregion = \"x\"\n", "region: unknown key"),
+        ("vendor = \"generic\"\n", "request: is missing"),
+    ])
+    func wrongVendors(_ lines: String, _ said: String) throws {
+        let why = try wrong(http: lines)
+        #expect(why.contains(said), "\(why)")
     }
 }

@@ -42,6 +42,7 @@ import Wire
                 return "send \(frame)"
             case .clock(let time): return "clock \(time)"
             case .ready: return "ready"
+            case .drain(let name, let isDrained): return "\(isDrained ? "drain" : "undrain") \(name)"
             case .deliver(let message): return "deliver \(message.text.text)"
             case .close(let why, let isOrderly): return (isOrderly ? "orderly: " : "") + why
             }
@@ -255,5 +256,45 @@ import Wire
             let shape = try Self.shape(session.receive(bytes))
             #expect(shape.count == 1 && shape[0].hasPrefix("the server broke the protocol: "), "\(shape)")
         }
+    }
+
+    /// How gateways do is told again when the server has answered, and a wish comes with the answer.
+    @Test func gatewaysAreToldAndWishesHeard() throws {
+        func route(_ name: String) -> ReportRoute {
+            var route = ReportRoute()
+            route.gateway = InlineBytes(name)
+            return route
+        }
+        var session = CourierSession()
+        _ = session.start()
+        #expect(session.tell([route("a")]).isEmpty, "not before Hello")
+        _ = session.receive(try Self.welcome())
+        let told = session.tell([route("a"), route("b")])
+        let first = try told.withUnsafeBytes { try #require(try Frame.next(in: $0)) }.correlation
+        #expect(session.tell([route("a")]).isEmpty, "two are without an answer")
+        var wish = ReportRoute.Reply()
+        wish.drained = 1
+        #expect(try Self.shape(session.receive(try Self.done(wish, .reportRoute, first))) == ["drain a"])
+        #expect(session.tell([route("a")]).isEmpty, "one is without an answer")
+        wish.drained = 0
+        #expect(try Self.shape(session.receive(try Self.done(wish, .reportRoute, first + 1))) == ["undrain b"])
+        #expect(try Self.shape(session.receive(try Self.done(wish, .reportRoute, first + 1))) == [], "an answer to nothing")
+        #expect(!session.tell((0..<40).map { route("g\($0)") }).isEmpty)
+        #expect(CourierSession.maxReports + CourierSession.maxReceiptsSent + CourierSession.maxRoutes + 2 < 64)
+    }
+
+    /// An older server knows no such request: nothing more is told, and nothing breaks.
+    @Test func aServerWithoutRoutesIsNoTrouble() throws {
+        var session = try Self.greeted()
+        var route = ReportRoute()
+        route.gateway = InlineBytes("a")
+        let told = session.tell([route])
+        let number = try told.withUnsafeBytes { try #require(try Frame.next(in: $0)) }.correlation
+        let refusal = try Self.bytes {
+            try FieldEncoder.refusal(
+                Refusal(.unsupportedOperation), to: Opcode.reportRoute.rawValue, correlation: number, into: $0)
+        }
+        #expect(try Self.shape(session.receive(refusal)) == [])
+        #expect(!session.tell([route]).isEmpty)
     }
 }

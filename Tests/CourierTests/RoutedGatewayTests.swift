@@ -96,19 +96,16 @@ import Wire
         expectNone(bench.take(1))
         #expect(bench.b.taken.count == 1)
         bench.a.space = 10
-        var isKnown = bench.routed.set(drained: true, "a")
-        #expect(isKnown)
+        bench.routed.set(drained: true, "a")
         expectNone(bench.take(2))
         #expect(bench.b.taken.count == 2)
-        isKnown = bench.routed.set(drained: true, "b")
-        #expect(isKnown)
-        isKnown = bench.routed.set(drained: true, "c")
-        #expect(!isKnown)
+        bench.routed.set(drained: true, "b")
+        bench.routed.set(drained: true, "c")
         #expect(bench.routed.room(nowMs: 0) == 0)
+        #expect(bench.routed.routes(nowMs: 0).map { $0.drained } == [1, 1])
         let untried = bench.take(3)
         #expect(untried.map { $0.outcome } == [ReportMessage.Outcome.notSubmitted.rawValue])
-        isKnown = bench.routed.set(drained: false, "a")
-        #expect(isKnown)
+        bench.routed.set(drained: false, "a")
         expectNone(bench.take(4))
         #expect(bench.a.taken.count == 1)
     }
@@ -144,5 +141,26 @@ import Wire
         #expect(bench.a.taken.count == 2 && bench.b.taken.count == 3)
         _ = bench.take(6, at: 500)
         #expect(bench.a.taken.count == 3)
+    }
+
+    @Test func whatIsToldOfTheGateways() {
+        var bench = Bench()
+        func told(_ nowMs: UInt64) -> [String] {
+            bench.routed.routes(nowMs: nowMs).map { route in
+                "\(route.gateway.text) \(route.breaker) \(route.room) \(route.taken) \(route.failed) \(route.priceMicros ?? 0) \(route.currency.text)"
+            }
+        }
+        #expect(told(0).first == "a 1 10 0 0 45000 EUR")
+        expectNone(bench.take(1))
+        bench.a.say(.submitted, segments: 1)
+        _ = bench.routed.turn(nowMs: 0)
+        for number in 2...6 as ClosedRange<UInt64> {
+            expectNone(bench.take(number))
+            bench.a.say(.transientFailure)
+            bench.a.isFaulty = true
+            _ = bench.routed.turn(nowMs: 0)
+        }
+        #expect(told(0).first?.hasPrefix("a 3 0 1 ") ?? false, "\(told(0))")
+        #expect(told(400_000).first?.hasPrefix("a 2 1 1 ") ?? false, "one message may find out: \(told(400_000))")
     }
 }

@@ -35,6 +35,39 @@ import Wire
         #expect(second.idempotencyKey == first.idempotencyKey)
     }
 
+    /// Each message's way, with its times; what nobody asked for isn't told.
+    @Test func aStatusTellsOfAMessage() throws {
+        let world = World()
+        let id = try world.open()
+        func told(_ send: UInt8) -> StatusRequest.Reply? { world.status(id, send: send).statusReply }
+        let queued = try #require(told(0))
+        #expect(queued.send == 1 && queued.queuedAtMs == world.now && queued.leasedAtMs == nil && queued.submits == 0)
+        #expect(world.status(id).statusReply?.send == nil)
+        #expect(told(2)?.send == nil && told(2)?.state == queued.state, "there is no second one")
+        world.now += 100
+        let push = try lease(world, id)
+        world.now += 200
+        func report(_ outcome: ReportMessage.Outcome, _ change: (inout ReportMessage) -> Void) -> Reply {
+            var m = ReportMessage()
+            (m.challenge, m.send, m.token, m.outcome) = (id, 1, push.token, outcome.rawValue)
+            change(&m)
+            return world.send(.report(m))
+        }
+        let taken = report(.submitted) { m in
+            (m.gateway, m.reference) = (InlineBytes("fleur"), InlineBytes("gw-1"))
+            (m.segments, m.priceMicros, m.currency) = (2, 90_000, InlineBytes("EUR"))
+        }
+        #expect(taken.refusal == nil)
+        world.now += 3_000
+        #expect(report(.undelivered) { $0.reason = InlineBytes("code 483920 not taken") }.refusal == nil)
+        let end = try #require(told(1))
+        #expect(end.sendDelivery == StatusRequest.Delivery.failed.rawValue && end.submits == 1)
+        #expect(end.queuedAtMs == world.now - 3_300 && end.leasedAtMs == world.now - 3_200)
+        #expect(end.submittedAtMs == world.now - 3_000 && end.settledAtMs == world.now)
+        #expect(end.gateway.text == "fleur" && end.reference.text == "gw-1" && end.segments == 2)
+        #expect(end.priceMicros == 90_000 && end.currency.text == "EUR" && end.reason.text == "code ###### not taken")
+    }
+
     @Test func theDraftHoldsTheCode() throws {
         let world = World()
         let id = try world.open()

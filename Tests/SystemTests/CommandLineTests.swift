@@ -15,7 +15,7 @@ import Testing
         }
         for command in [
             "ping", "request", "resend", "verify", "cancel", "status", "quota", "grant", "events", "stats",
-            "drain", "template",
+            "drain", "template", "message", "routes",
         ] {
             #expect(try Program.otpctl.run(command, "--help", in: folder).code == 0, "\(command)")
         }

@@ -96,6 +96,11 @@ import Wire
         case "Event": return try push(EventPush.self)
         case "Acknowledge": return try request(Acknowledge.self)
         case "Stats": return try request(Stats.self)
+        case "ReportRoute": return try request(ReportRoute.self)
+        case "ReportRoute reply": return try reply(ReportRoute.Reply.self)
+        case "ShowRoute": return try request(ShowRoute.self)
+        case "ShowRoute reply": return try reply(ShowRoute.Reply.self)
+        case "DrainRoute": return try request(DrainRoute.self)
         case "Stats reply": return try reply(Stats.Reply.self)
         case "Drain": return try request(Drain.self)
         case "Refusal":

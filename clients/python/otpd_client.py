@@ -189,9 +189,9 @@ class Client:
         """Closes an open challenge."""
         return self.call(wire.CANCEL, {"request_id": request_id, "challenge": challenge, "session": session})
 
-    def status(self, challenge, session):
-        """How a challenge stands."""
-        return self.call(wire.STATUS, {"challenge": challenge, "session": session})
+    def status(self, challenge, session, **optional):
+        """How a challenge stands; `send=1` tells of its first message, too, 0 of its newest."""
+        return self.call(wire.STATUS, {"challenge": challenge, "session": session, **optional})
 
     def quota(self, account, phone, session, purpose=1, assurance=FIRST_FACTOR, **optional):
         """A dry run of `request_code`: raises what would refuse it now, and debits nothing."""

@@ -14,14 +14,16 @@ _FORMATS = {"u8": ">B", "u16": ">H", "u32": ">I", "u64": ">Q"}
 HELLO, PING, GOODBYE = 0x0001, 0x0002, 0x0003
 REQUEST_CODE, RESEND, VERIFY, CANCEL, STATUS, QUOTA = 0x10, 0x11, 0x12, 0x13, 0x14, 0x15
 CHECK_GRANT, REDEEM_GRANT = 0x20, 0x21
-LEASE_MESSAGES, MESSAGE, REPORT_MESSAGE, REPORT_RECEIPT = 0x30, 0x31, 0x32, 0x33
+LEASE_MESSAGES, MESSAGE, REPORT_MESSAGE, REPORT_RECEIPT, REPORT_ROUTE = 0x30, 0x31, 0x32, 0x33, 0x34
 SUBSCRIBE, EVENT, ACKNOWLEDGE = 0x40, 0x41, 0x42
-STATS, DRAIN = 0xF0, 0xF1
+STATS, DRAIN, SHOW_ROUTE, DRAIN_ROUTE = 0xF0, 0xF1, 0xF9, 0xFA
 
 _CHALLENGE = [("bytes16", "request_id"), ("bytes16", "challenge"), ("bytes32", "session")]
 _CURSOR = [("u32", "epoch"), ("u64", "sequence"), ("u16", "index")]
 _GRANT = [("bytes32", "grant"), ("u16", "purpose"), ("blob8(128)", "account"), ("bytes32", "session")]
 _WHO = [("u16", "purpose"), ("u8", "assurance"), ("blob8(128)", "account"), ("blob8(16)", "phone"), ("bytes32", "session")]
+_ROUTE = [("u8", "breaker"), ("u8", "drained"), ("u32", "room"), ("u64", "taken"), ("u64", "failed")]
+_PRICE = {0x01: ("u64", "price_micros"), 0x02: ("bytes(3)", "currency")}
 _IP = {0x02: ("bytes(16)", "client_ip")}
 
 MESSAGES = {
@@ -47,9 +49,13 @@ MESSAGES = {
     "Verify reply": ([("bytes32", "grant"), ("u16", "purpose"), ("u64", "expires_at_ms"),
                       ("u64", "expires_at_wall_ms")], {0x01: ("bytes(64)", "issuer")}),
     "Cancel": (_CHALLENGE, {}),
-    "Status": (_CHALLENGE[1:], {}),
+    "Status": (_CHALLENGE[1:], {0x01: ("u8", "send")}),
     "Status reply": ([("u8", "state"), ("u8", "delivery"), ("u8", "attempts_left"), ("u8", "sends_left"),
-                      ("u64", "expires_at_ms"), ("u64", "resend_at_ms")], {}),
+                      ("u64", "expires_at_ms"), ("u64", "resend_at_ms")],
+                     {0x01: ("u8", "send"), 0x02: ("u8", "send_delivery"), 0x03: ("u8", "submits"), 0x04: ("u64", "queued_at_ms"),
+                      0x05: ("u64", "leased_at_ms"), 0x06: ("u64", "submitted_at_ms"), 0x07: ("u64", "settled_at_ms"),
+                      0x08: ("bytes(32)", "gateway"), 0x09: ("bytes(64)", "reference"), 0x0A: ("u8", "segments"),
+                      0x0B: ("u64", "price_micros"), 0x0C: ("bytes(3)", "currency"), 0x0D: ("bytes(64)", "reason")}),
     "Quota": (_WHO, _IP),
     "Quota reply": ([("u8", "sends_left_hour"), ("u8", "sends_left_day"), ("u8", "open_left")], {}),
     "CheckGrant": (_GRANT, {}),
@@ -74,6 +80,11 @@ MESSAGES = {
                          ("u16", "purpose"), ("bytes16", "challenge"), ("bytes16", "subject"), ("u16", "status"),
                          ("u8", "limit"), ("u8", "attempts_left")], {0x01: ("u64", "count")}),
     "Acknowledge": (_CURSOR + [("u16", "credit")], {}),
+    "ReportRoute": ([("blob8(32)", "gateway")] + _ROUTE, _PRICE),
+    "ReportRoute reply": ([("u8", "drained")], {}),
+    "ShowRoute": ([("u16", "index")], {}),
+    "ShowRoute reply": ([("u16", "count"), ("u64", "age_ms"), ("u32", "uid"), ("blob8(32)", "gateway")] + _ROUTE, _PRICE),
+    "DrainRoute": ([("blob8(32)", "gateway"), ("u8", "drained")], {}),
     "Stats": ([], {}),
     "Stats reply": ([("blob16(3500)", "lines")], {}),
     "Drain": ([], {}),
@@ -88,6 +99,8 @@ OPERATIONS = {
     REPORT_MESSAGE: ("ReportMessage", "Empty"),
     REPORT_RECEIPT: ("ReportReceipt", "Empty"), SUBSCRIBE: ("Subscribe", "Subscribe reply"),
     ACKNOWLEDGE: ("Acknowledge", "Empty"), STATS: ("Stats", "Stats reply"), DRAIN: ("Drain", "Empty"),
+    REPORT_ROUTE: ("ReportRoute", "ReportRoute reply"), SHOW_ROUTE: ("ShowRoute", "ShowRoute reply"),
+    DRAIN_ROUTE: ("DrainRoute", "Empty"),
 }
 PUSHES = {GOODBYE: "Goodbye", MESSAGE: "Message", EVENT: "Event"}
 

@@ -150,8 +150,9 @@ extension World {
         return send(.cancel(m))
     }
 
-    func status(_ challenge: Bytes16, session: UInt64 = 1) -> Reply {
+    func status(_ challenge: Bytes16, session: UInt64 = 1, send number: UInt8? = nil) -> Reply {
         var m = StatusRequest()
+        m.send = number
         m.challenge = challenge
         m.session = World.session(session)
         return send(.status(m))

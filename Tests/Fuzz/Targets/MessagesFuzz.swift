@@ -19,7 +19,8 @@ enum MessagesFuzz: FuzzTarget {
         codec(Quota.self), codec(Quota.Reply.self), codec(CheckGrant.self), codec(RedeemGrant.self),
         codec(GrantReply.self), codec(LeaseMessages.self), codec(LeaseMessages.Reply.self), codec(MessagePush.self),
         codec(ReportMessage.self), codec(ReportReceipt.self), codec(Subscribe.self), codec(Subscribe.Reply.self), codec(EventPush.self),
-        codec(Acknowledge.self), codec(Stats.Reply.self), codec(Empty.self),
+        codec(Acknowledge.self), codec(Stats.Reply.self), codec(ReportRoute.self), codec(ReportRoute.Reply.self), codec(ShowRoute.self),
+        codec(ShowRoute.Reply.self), codec(DrainRoute.self), codec(Empty.self),
     ]
 
     private static func codec<M: Message>(

@@ -39,6 +39,12 @@ extension AuthClient {
     /// Counters and gauges, `name value` a line.
     public func stats() async throws -> String { try await call(Stats()).lines.text }
 
+    /// One of the gateways that couriers tell of.
+    public func showRoute(_ message: ShowRoute) async throws -> ShowRoute.Reply { try await call(message) }
+
+    /// Drains a gateway, or gives it messages again.
+    public func drainRoute(_ message: DrainRoute) async throws { _ = try await call(message) }
+
     /// Asks the server to stop in good order. Never repeated: the next server must not be stopped too.
     public func drain() async throws {
         _ = try await attempting(maxRetries: 0) { connection, end in

@@ -174,7 +174,8 @@ struct ClientStateMachine {
         case .none: break  // Of a later server: skipped, as the protocol says.
         case .hello, .ping, .requestCode, .resend, .verify, .cancel, .status, .quota, .checkGrant,
             .redeemGrant,
-            .leaseMessages, .reportMessage, .reportReceipt, .subscribe, .acknowledge, .stats, .drain:
+            .leaseMessages, .reportMessage, .reportReceipt, .reportRoute, .subscribe, .acknowledge, .stats, .drain, .showRoute,
+            .drainRoute:
             end(.protocolViolation("a push of opcode \(frame.opcode)"), &actions)
             return true
         }
