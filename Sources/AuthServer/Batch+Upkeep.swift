@@ -9,7 +9,7 @@ extension Batch {
         guard !isStopped else { return }
         let now = clock.now().engineMs
         do { try store.maintain(now: now) } catch { return endProcess("storage", "\(error)") }
-        if couriers.hasWork(now: now) { schedule() }
+        if couriers.hasWork(now: now) || couriers.isLoading { schedule() }
         noteCounts(now: now)
         noteTime(now: now)
         cutOffTheLate(now: now)

@@ -60,6 +60,8 @@ package final class Batch {
     /// Connections whose next request waits for the sync under way, or for room.
     var stalled: [Connection] = []
     private var entropy = EntropyBlock()
+    /// Of an earlier start that still voids challenges.
+    private let clockSteppedMs: UInt64
 
     init(engine: Engine, store: Store, clock: EngineClock, settings: ServerSettings) throws {
         self.engine = engine
@@ -71,7 +73,9 @@ package final class Batch {
         let now = clock.now().engineMs
         peerClock = PeerClock(now: now)
         try couriers.load(from: store, now: now)
-        try events.load(from: store, now: now)
+        try events.load(from: store)
+        var state = StoreState(store: store, now: now)
+        clockSteppedMs = engine.clockSteppedMs(&state)
     }
 
     deinit { frame.deallocate() }
@@ -112,6 +116,8 @@ package final class Batch {
         for connection in working { connection.flush() }
         working.removeAll(keepingCapacity: true)
         if events.sendPages(store, now: context.now) { schedule() }
+        couriers.loadMore(from: store, now: context.now)
+        if couriers.isLoading { schedule() }
         do { try store.maintain(now: stamp.engineMs) } catch { endProcess("storage", "\(error)") }
     }
 
@@ -193,7 +199,7 @@ package final class Batch {
     }
 
     /// Challenges made before it are void: a clock that went back, at this start or an earlier one.
-    package var voidBefore: UInt64 { max(clock.voidBefore, events.clockSteppedMs) }
+    package var voidBefore: UInt64 { max(clock.voidBefore, clockSteppedMs) }
 
     // MARK: one connection's part of a turn
 

@@ -43,6 +43,10 @@ enum Bounds {
     static let maxDueMessages = 400_000
     /// Milliseconds that writes wait for a checkpoint to make room, before they are `overloaded`: less than clients wait.
     static let stallMs: UInt64 = 1_000
+    /// Rows of the outbox that one turn reads after a start: a quarter of a millisecond.
+    static let outboxPage = 256
+    /// Milliseconds after their requests in which people watch for a code: after a start, their messages are looked for first.
+    static let watchedMs: UInt64 = 60_000
     /// Events that are kept: beyond it the oldest go before their 30 days (a flood must not fill the disk). About 5 GB.
     static let maxEvents = 32_000_000
     /// Milliseconds without a commit after which the journal is told the time.

@@ -9,6 +9,8 @@ package final class CourierDesk {
     private var due = DueQueue()
     private var couriers: [Connection] = []
     private var turn = 0
+    /// What a start has still to read, the last first.
+    private var unread: [Unread] = []
     /// The text being rendered.
     private var scratch = MessageTexts.Scratch()
 
@@ -18,19 +20,52 @@ package final class CourierDesk {
     var canAccept: Bool { due.count < Bounds.maxDueMessages }
     package var waiting: Int { due.count }
 
-    /// At start: what was queued or leased when the server stopped.
+    /// At start: what was queued or leased when the server stopped. What the journal had is taken at once; LMDB's rows, of which all but a few
+    /// were settled long ago, come in pieces while requests are served: first those whose shoppers still look at the screen.
     func load(from store: Store, now: UInt64) throws {
-        try store.scan(table: Table.outbox.rawValue, from: [], now: now) { key, value, _ in
-            if key.count == 17, let time = Engine.dueTime(value: value) {
-                due.push(
-                    MessageKey(
-                        challenge: Bytes16(
-                            high: UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)),
-                            low: UInt64(bigEndian: key.loadUnaligned(fromByteOffset: 8, as: UInt64.self))),
-                        send: key[16], notBefore: time))
-            }
+        try store.scan(table: Table.outbox.rawValue, from: [], now: now, layers: .changed) { key, value, _ in
+            take(key, value)
             return true
         }
+        let recent = RecordKey(Bytes16(timeMs: now - min(now, Bounds.watchedMs), tailHigh: 0, tailLow: 0), 0).withBytes { Array($0) }
+        unread = [Unread(next: [], end: recent), Unread(next: recent, end: [])]
+    }
+
+    /// Rows of LMDB's outbox from `next` on, before `end`; empty = the first, the last.
+    private struct Unread {
+        var next: [UInt8]
+        var end: [UInt8]
+    }
+
+    /// A start's rows are still being read, and there is room for more.
+    var isLoading: Bool { !unread.isEmpty && canAccept }
+
+    /// The next piece. A row that was changed since may be taken as it was: a lease looks at it anew, and whoever makes a message due queues it.
+    func loadMore(from store: Store, now: UInt64) {
+        guard isLoading, let part = unread.last else { return }
+        var rows = 0
+        var next: [UInt8] = []
+        do {
+            try store.scan(table: Table.outbox.rawValue, from: part.next, now: now, layers: .stored) { key, value, _ in
+                if !part.end.isEmpty, !key.lexicographicallyPrecedes(part.end) { return false }
+                guard rows < Bounds.outboxPage else {
+                    next = Array(key)
+                    return false
+                }
+                rows += 1
+                take(key, value)
+                return true
+            }
+        } catch { return endProcess("storage", "\(error)") }
+        if next.isEmpty { unread.removeLast() } else { unread[unread.count - 1].next = next }
+    }
+
+    private func take(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+        guard key.count == 17, let time = Engine.dueTime(value: value) else { return }
+        let challenge = Bytes16(
+            high: UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)),
+            low: UInt64(bigEndian: key.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+        due.push(MessageKey(challenge: challenge, send: key[16], notBefore: time))
     }
 
     /// Messages that the batch made due.

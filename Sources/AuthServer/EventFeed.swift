@@ -26,39 +26,28 @@ final class EventFeed {
     private var firstPushed = 0
     /// The newest durable event.
     private(set) var head = Cursor.zero
-    /// Engine time of the newest `clockStepped` that may matter: challenges from before stay void, over restarts too.
-    private(set) var clockSteppedMs: UInt64 = 0
-
-    /// The head at start, and the newest `clockStepped` from after which a challenge may still be open. Engine time rises with the sequence:
-    /// the events of that time are found by halving, some thirty looks, because a start must not read millions of them.
-    func load(from store: Store, now: UInt64) throws {
-        let since = now - min(now, RuleBounds.challengeRecordMs)
-        var (low, high) = (UInt64(0), store.nextSequence + 1)
+    /// The head at start: the last sequence with an event, found by halving, then its last event. Some thirty looks, because a start must not
+    /// read millions of events; those that have expired count until they are swept, for the same reason.
+    func load(from store: Store) throws {
+        var (low, high) = (UInt64(0), store.nextSequence)
         while low < high {
-            let middle = low + (high - low) / 2
-            if let event = try first(from: middle, store, now), event.engineTimeMs < since { low = middle + 1 } else { high = middle }
+            let middle = high - (high - low) / 2
+            var isThere = false
+            try scan(store, from: middle) { _ in
+                isThere = true
+                return false
+            }
+            if isThere { low = middle } else { high = middle - 1 }
         }
-        // The batch before it, if there is one, has the head of a feed that was quiet since.
-        try scan(store, from: low - min(low, 1), now) { event in
+        try scan(store, from: low) { event in
             head = event.cursor
-            if event.kind == EventPush.Kind.clockStepped.rawValue { clockSteppedMs = event.engineTimeMs }
             return true
         }
     }
 
-    /// The first event of this epoch whose batch isn't before `sequence`.
-    private func first(from sequence: UInt64, _ store: Store, _ now: UInt64) throws -> EventPush? {
-        var found: EventPush?
-        try scan(store, from: sequence, now) { event in
-            found = event
-            return false
-        }
-        return found
-    }
-
-    private func scan(_ store: Store, from sequence: UInt64, _ now: UInt64, _ body: (EventPush) -> Bool) throws {
+    private func scan(_ store: Store, from sequence: UInt64, _ body: (EventPush) -> Bool) throws {
         let start = RecordKey(Cursor(epoch: store.epoch, sequence: sequence, index: 0)).withBytes { Array($0) }
-        try store.scan(table: Table.event.rawValue, from: start, now: now) { key, value, _ in
+        try store.scan(table: Table.event.rawValue, from: start, now: 0) { key, value, _ in
             guard let event = EventRecord.decode(key: key, value: value) else { return true }
             return body(event)
         }

@@ -54,7 +54,7 @@ package struct StoreState: State {
             let order: TableSpec.Order =
                 switch table {
                 case .challenge, .grant, .outbox, .event: .time
-                case .slot, .phone, .account, .streak, .subject, .reference: .random
+                case .slot, .phone, .account, .streak, .subject, .reference, .mark: .random
                 }
             return TableSpec(
                 id: table.rawValue, name: String(describing: table), keyBytes: table.keyBytes, order: order,

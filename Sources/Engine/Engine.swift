@@ -101,6 +101,16 @@ public final class Engine {
     /// An event of the server's own life, such as its start.
     public func note<S: State>(_ kind: EventPush.Kind, context: BatchContext, state: inout S) {
         emit(kind, context, &state) { _ in }
+        guard kind == .clockStepped else { return }
+        // The next starts mustn't look for that event among millions.
+        MarkRecord(timeMs: context.now).encode(into: &record)
+        state.put(.mark, RecordKey(Mark.clockStepped), record, expiresAt: context.now + RuleBounds.challengeRecordMs)
+    }
+
+    /// Engine milliseconds of the newest `clockStepped` that may matter: no challenge's record is older than a mark that has expired. 0 = none.
+    public func clockSteppedMs<S: State>(_ state: inout S) -> UInt64 {
+        guard state.read(.mark, RecordKey(Mark.clockStepped), into: &record) else { return 0 }
+        return MarkRecord(from: &record).timeMs
     }
 
     // MARK: index keys

@@ -22,6 +22,8 @@ public enum Table: UInt8, Sendable, CaseIterable {
     case subject = 8
     /// A gateway and its id of a message → the message. Key: index key.
     case reference = 9
+    /// What a start must know of an earlier one. Key: the mark's number, 8 bytes.
+    case mark = 10
 
     /// Width of the key.
     public var keyBytes: Int {
@@ -29,8 +31,15 @@ public enum Table: UInt8, Sendable, CaseIterable {
         case .challenge, .grant, .subject: 16
         case .slot, .phone, .account, .streak, .outbox, .reference: 17
         case .event: 14
+        case .mark: 8
         }
     }
+}
+
+/// The rows of table `mark`. Numbers are stored: never reused.
+public enum Mark: UInt64, Sendable {
+    /// When the clock was last found behind at a start: challenges from before are void.
+    case clockStepped = 1
 }
 
 /// A key of fixed width, big-endian, in place.
@@ -60,6 +69,9 @@ public struct RecordKey: Sendable, Equatable {
         b = (cursor.sequence << 32 | UInt64(cursor.index) << 16).bigEndian
         (c, count) = (0, 14)
     }
+
+    /// A mark.
+    public init(_ mark: Mark) { (a, b, c, count) = (mark.rawValue.bigEndian, 0, 0, 8) }
 
     /// Lends the bytes.
     @inlinable public func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {

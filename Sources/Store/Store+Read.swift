@@ -36,14 +36,18 @@ extension Store {
             length: value.count, sequence: entry.sequence, epoch: entry.epoch, expiresAt: entry.expiresAt)
     }
 
-    /// Live records of a table in key order from `start` on, all layers merged; `body` returns false to stop.
+    /// What a scan reads: everything merged, what is not folded in yet, or what LMDB has, stale rows among it.
+    public enum Layers: Sendable { case all, changed, stored }
+
+    /// Live records of a table in key order from `start` on; `body` returns false to stop.
     /// For pages of events and the due messages at start; it may allocate.
     public func scan(
-        table: UInt8, from start: [UInt8], now: UInt64,
+        table: UInt8, from start: [UInt8], now: UInt64, layers: Layers = .all,
         _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ sequence: UInt64) -> Bool
     ) throws(StoreError) {
-        let recent = ChangedRecords(
-            table, isRising: options.tables[Int(table)].isRising, from: start, active: active, frozen: frozen)
+        let recent =
+            layers == .stored
+            ? nil : ChangedRecords(table, isRising: options.tables[Int(table)].isRising, from: start, active: active, frozen: frozen)
         var cursor: OpaquePointer?
         try LMDBEnvironment.check(
             mdb_cursor_open(readTransaction, environment.tables[Int(table)], &cursor), "mdb_cursor_open")
@@ -55,13 +59,13 @@ extension Store {
         var first = start
         var code: Int32 = first.withUnsafeMutableBytes { bytes in
             key = MDB_val(mv_size: bytes.count, mv_data: bytes.baseAddress)
+            if layers == .changed { return MDB_NOTFOUND }
             return mdb_cursor_get(cursor, &key, &value, bytes.isEmpty ? MDB_FIRST : MDB_SET_RANGE)
         }
         var next = 0
-        while code == 0 || next < recent.count {
+        while code == 0 || next < recent?.count ?? 0 {
             let stored = UnsafeRawBufferPointer(start: key.mv_data, count: code == 0 ? key.mv_size : 0)
-            let takesRecent = next < recent.count && (code != 0 || !isLess(stored, recent.key(next)))
-            if takesRecent {
+            if let recent, next < recent.count, code != 0 || !isLess(stored, recent.key(next)) {
                 let (overlay, entry) = recent[next]
                 let recentKey = overlay.key(entry)
                 next += 1

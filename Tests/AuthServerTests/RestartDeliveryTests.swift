@@ -33,6 +33,32 @@ import Wire
         #expect(second.engineTimeMs >= first.leaseUntilMs, "one courier at a time, over a restart too")
     }
 
+    /// A start reads the outbox of LMDB in pieces; whatever waited comes out of it, once.
+    @Test func moreMessagesThanOnePieceSurviveARestart() throws {
+        let server = try TestServer()
+        let asker = try server.peer()
+        var waiting: Set<Bytes16> = []
+        for number in 0..<2 * Bounds.outboxPage + 10 {
+            let request = asker.requestCode(account: "a\(number)", phone: "+3361\(2_000_000 + number)")
+            waiting.insert(try asker.exchange(request).decode(ChallengeReply.self).challenge)
+        }
+        // A clean stop folds all of them into LMDB.
+        try server.restart()
+        #expect(try server.peer().exchange(Ping()).status == .done)
+        let courier = try server.peer()
+        var lease = LeaseMessages()
+        lease.credit = 64
+        while !waiting.isEmpty {
+            try courier.send(lease)
+            for _ in 0..<min(waiting.count, 64) {
+                var frame = try #require(try courier.next())
+                while frame.opcode != Opcode.message.rawValue { frame = try #require(try courier.next()) }
+                let message = try frame.decode(MessagePush.self)
+                #expect(waiting.remove(message.challenge) != nil, "given once")
+            }
+        }
+    }
+
     /// The purpose of a waiting message is out of the new configuration, whose texts know nothing of it: the message fails and the server goes on.
     @Test func aPurposeThatIsGone() throws {
         let server = try TestServer()

@@ -10,7 +10,7 @@ extension ChurnRun {
 
     func load(_ verdicts: inout Verdicts) throws {
         say(
-            "created  hours  |  rows: challenge slot phone account streak grant outbox event subject reference  |  file MB, used %, depth, "
+            "created  hours  |  rows: challenge slot phone account streak grant outbox event subject reference mark  |  file MB, used %, depth, "
                 + "lag  |  commit us p50/p99/max, beside a checkpoint  |  checkpoint us  |  overlay  |  waited ms, longest  |  checkpoint MB  |  RssAnon MB"
         )
         let started = linux_monotonic_nanos()
