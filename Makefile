@@ -77,7 +77,7 @@ test: build
 	@test "$$($(DEBUG)/otp-sim run --seeds 8 --operations 200 --digest | grep digest)" = \
 		"$$($(DEBUG)/otp-sim run --seeds 8 --operations 200 --digest | grep digest)" && echo "the same seeds gave the same bytes twice"
 	$(DEBUG)/otp-sim flood --hours 1
-	sh scripts/check-release-symbols.sh $(DEBUG)/otpd $(DEBUG)/otpctl $(DEBUG)/otp-courier
+	sh scripts/check-release-symbols.sh $(DEBUG)/otpd $(DEBUG)/otpctl $(DEBUG)/otp-courier $(DEBUG)/otp-receipts
 	$(DEBUG)/otp-bench race --challenges 50
 	$(DEBUG)/otp-bench gate --errands 100
 	$(DEBUG)/otp-crash kills --cycles 6 --folder-cycles 3 --harness

@@ -21,6 +21,8 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
 ]
+let http: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let locks: Target.Dependency = .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
@@ -31,6 +33,7 @@ let package = Package(
         .executable(name: "otpd", targets: ["otpd"]),
         .executable(name: "otpctl", targets: ["otpctl"]),
         .executable(name: "otp-courier", targets: ["otp-courier"]),
+        .executable(name: "otp-receipts", targets: ["otp-receipts"]),
         .executable(name: "otp-bench", targets: ["otp-bench"]),
     ],
     dependencies: [
@@ -53,7 +56,7 @@ let package = Package(
         .target(name: "Wire", exclude: ["PROTOCOL.md"], swiftSettings: settings),
         .target(name: "LibCrypto", dependencies: ["COpenSSL", "CLinuxShim"], swiftSettings: settings),
         .target(name: "SMSText", swiftSettings: safeSettings),
-        .target(name: "StrictTOML", dependencies: ["TOMLKit"], swiftSettings: settings),
+        .target(name: "StrictTOML", dependencies: ["TOMLKit", "CLinuxShim"], swiftSettings: settings),
         .target(name: "Engine", dependencies: ["Wire", "LibCrypto"], swiftSettings: settings),
         .target(name: "Store", dependencies: ["CLMDB", "LibCrypto", "CLinuxShim"], exclude: ["SCHEMA.md"], swiftSettings: settings),
         .target(
@@ -66,11 +69,16 @@ let package = Package(
         .target(
             name: "AuthClient", dependencies: ["Wire"] + nio, path: "clients/swift/Sources/AuthClient",
             swiftSettings: settings),
+        .target(
+            name: "Receipts", dependencies: ["HTTPGateway", "StrictTOML", "AuthClient", "Wire", "CLinuxShim", http, locks] + nio,
+            exclude: ["receipts.toml"], swiftSettings: settings),
 
         // Thin executables.
         .executableTarget(name: "otpd", dependencies: ["AuthServer", "LibCrypto", "Store", "CLinuxShim", log, arguments], swiftSettings: settings),
         .executableTarget(name: "otpctl", dependencies: ["AuthClient", "AuthServer", "Engine", "SMSText", "Wire", arguments], swiftSettings: settings),
         .executableTarget(name: "otp-courier", dependencies: ["Courier", "SMPP", "StrictTOML", "CLinuxShim", arguments], swiftSettings: settings),
+        .executableTarget(
+            name: "otp-receipts", dependencies: ["Receipts", "AuthClient", "StrictTOML", "Wire", "CLinuxShim", arguments], swiftSettings: settings),
         .target(name: "CBenchPoll", path: "clients/bench/poll"),
         .executableTarget(
             name: "otp-bench",
@@ -114,13 +122,15 @@ let package = Package(
         .testTarget(name: "SMPPTests", dependencies: ["SMPP", "SMSText"], swiftSettings: settings),
         .testTarget(name: "HTTPGatewayTests", dependencies: ["HTTPGateway", "LibCrypto"], swiftSettings: settings),
         .testTarget(name: "CourierTests", dependencies: ["Courier", "HTTPGateway", "SMPP", "StrictTOML", "Wire"], swiftSettings: settings),
+        .testTarget(
+            name: "ReceiptsTests", dependencies: ["Receipts", "HTTPGateway", "AuthClient", "StrictTOML", "Wire"], swiftSettings: settings),
         // All tests are one executable: it is in there for each of them.
         .target(name: "CTSanMutex", path: "Tests/TSanMutex"),
         .testTarget(
             name: "AuthClientTests", dependencies: ["AuthClient", "Wire", "CTSanMutex"] + nio, path: "clients/swift/Tests/AuthClientTests",
             swiftSettings: settings),
         .testTarget(
-            name: "SystemTests", dependencies: ["AuthClient", "Wire", "CLinuxShim", "otpd", "otpctl", "otp-courier"],
+            name: "SystemTests", dependencies: ["AuthClient", "Wire", "CLinuxShim", "otpd", "otpctl", "otp-courier", "otp-receipts"],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

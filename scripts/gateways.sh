@@ -106,11 +106,33 @@ until_true listens "$sns"
 until_true grep -q established smsc-out.log
 echo "        SNS at 127.0.0.1:$sns, Kannel's sendsms at 127.0.0.1:$sendsms, SMPP at 127.0.0.1:$smpp"
 
-step "otpd, and a courier with four gateways"
+step "otpd, otp-receipts for Kannel's and a signed vendor's callbacks, and a courier with four gateways"
 "$bin/otpd" --dev --courier none >otpd.log 2>&1 &
-pids+=($!)
+otpd=$!
+pids+=("$otpd")
 until_true ctl ping
-(umask 077 && echo aws-secret >aws && echo kannel-secret >kannel && echo mistaken >wrong)
+(umask 077 && echo aws-secret >aws && echo kannel-secret >kannel && echo mistaken >wrong && echo a-token-of-32-bytes-0123456789ab >token)
+cat >receipts.toml <<END
+socket = "$here/.otpd-dev/otpd.sock"
+listen = "127.0.0.1:0"
+[[receipts]]
+gateway = "kannel"
+vendor = "kannel"
+path = "/sms/kannel"
+secret_file = "$here/token"
+[[receipts]]
+gateway = "kannel"
+vendor = "twilio"
+path = "/sms/twilio"
+url = "https://shop.example/sms/twilio"
+secret_file = "$here/token"
+END
+"$bin/otp-receipts" --config receipts.toml --check
+"$bin/otp-receipts" --config receipts.toml >receipts.log 2>&1 &
+receiver=$!
+pids+=("$receiver")
+until_true grep -q listening receipts.log
+receipts=$(sed -n 's/.*listening on 127.0.0.1:\([0-9]*\),.*/\1/p' receipts.log)
 cat >courier.toml <<END
 socket = "$here/.otpd-dev/otpd.sock"
 [[gateways]]
@@ -131,6 +153,7 @@ base = "http://127.0.0.1:$sendsms"
 account = "otpd"
 secret_file = "$here/kannel"
 sender = "33700"
+callback = "http://127.0.0.1:$receipts/sms/kannel?token=a-token-of-32-bytes-0123456789ab"
 [[gateways]]
 name = "mistaken"
 kind = "http"
@@ -188,14 +211,36 @@ reached() { grep -q "\"event\": \"submit\".*\"to\": \"$1\"" smsc.log; }
 
 step "Kannel: Bob in Britain; Kannel hands it to the SMSC over SMPP"
 request bob@example.org +447700900123
-until_true has_status "$challenge" submitted
+until_true has_status "$challenge" "\(submitted\|delivered\)"
 until_true reached 447700900123
 grep '"event": "submit".*447700900123' smsc.log | cut -c 1-200 | show
+until_true has_status "$challenge" delivered
+echo "        -- the SMSC's receipt, through Kannel's dlr-url and otp-receipts:"; ctl message show "$challenge" | tee history | show
 verify "$(code_to 447700900123)"
+
+answer() { # answer PATH [CURL'S ARGUMENTS]: the HTTP status
+    curl -s -o /dev/null -w '%{http_code}' "${@:2}" "http://127.0.0.1:$receipts$1"
+}
+step "Receipts that others make up are refused; a vendor's signature is checked; what otpd hasn't on disk isn't answered 200"
+reference=$(sed -n 's/^reference: *//p' history)
+[ -n "$reference" ]
+[ "$(answer "/sms/kannel?token=a-token-of-32-bytes-0123456789aX&reference=$reference&state=2")" = 403 ]
+[ "$(answer "/sms/kannel?reference=$reference&state=2")" = 403 ]
+form="MessageSid=$reference&MessageStatus=delivered"
+signature=$(python3 -c 'import base64, hashlib, hmac, sys; print(base64.b64encode(hmac.new(b"a-token-of-32-bytes-0123456789ab", ("https://shop.example/sms/twilioMessageSid" + sys.argv[1] + "MessageStatusdelivered").encode(), hashlib.sha1).digest()).decode())' "$reference")
+[ "$(answer /sms/twilio -d "$form" -H "X-Twilio-Signature: $signature")" = 200 ]
+[ "$(answer /sms/twilio -d "$form&x=1" -H "X-Twilio-Signature: $signature")" = 403 ]
+[ "$(answer "/sms/kannel?token=a-token-of-32-bytes-0123456789ab&reference=nobody&state=1")" = 404 ]
+ctl message show "$challenge" | grep -q 'delivered'
+kill -STOP "$otpd"
+[ "$(answer "/sms/kannel?token=a-token-of-32-bytes-0123456789ab&reference=$reference&state=1" -m 15)" = 503 ]
+kill -CONT "$otpd"
+[ "$(answer "/sms/kannel?token=a-token-of-32-bytes-0123456789ab&reference=$reference&state=1")" = 200 ]
+show <receipts.log
 
 step "A gateway whose password is wrong: 403, its breaker opens, and Kannel with the right one has Carla's message"
 request carla@example.org +4915112345678
-until_true has_status "$challenge" submitted
+until_true has_status "$challenge" "\(submitted\|delivered\)"
 until_true reached 4915112345678
 verify "$(code_to 4915112345678)"
 ctl message show "$challenge" | tee history | show
@@ -205,7 +250,7 @@ show <courier.log
 
 step "A vendor written in the configuration: Diego in Spain"
 request diego@example.org +34612345678
-until_true has_status "$challenge" submitted
+until_true has_status "$challenge" "\(submitted\|delivered\)"
 until_true reached 34612345678
 verify "$(code_to 34612345678)"
 
@@ -216,7 +261,7 @@ request erin@example.org +447700900456
 until_true grep -q "kannel: Couldn't connect\|kannel: .*connect" courier.log
 has_status "$challenge" queued
 start_smsbox
-until_true has_status "$challenge" submitted
+until_true has_status "$challenge" "\(submitted\|delivered\)"
 until_true reached 447700900456
 [ "$(grep -c '"event": "submit".*447700900456' smsc.log)" -eq 1 ]
 verify "$(code_to 447700900456)"
@@ -230,19 +275,20 @@ sleep 2
 has_status "$challenge" queued
 ! reached 447700900789
 ctl routes undrain kannel | show
-until_true has_status "$challenge" submitted
+until_true has_status "$challenge" "\(submitted\|delivered\)"
 until_true reached 447700900789
 ctl routes | show
 
 step "No code and no secret in what was logged"
-cat courier.log otpd.log >said
-for secret in aws-secret kannel-secret mistaken-secret $(sed -n 's/.*"text": "\([0-9]\{6\}\).*/\1/p' smsc.log); do
+cat courier.log otpd.log receipts.log >said
+for secret in aws-secret a-token-of  kannel-secret mistaken-secret $(sed -n 's/.*"text": "\([0-9]\{6\}\).*/\1/p' smsc.log); do
     ! grep -q "$secret" said || { echo "gateways: $secret was logged"; exit 1; }
 done
 show <courier.log
 
-step "SIGTERM: the courier ends"
-kill -TERM "$courier"
+step "SIGTERM: courier and receiver end"
+kill -TERM "$courier" "$receiver"
 wait "$courier"
+wait "$receiver"
 echo
 echo "gateways: done"

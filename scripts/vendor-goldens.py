@@ -1,5 +1,5 @@
 """What the vendors' official SDKs send for one message, as JSON lines in Tests/Vectors/vendors.json, and whether each SDK parses what
-the tests' answers say. The SDKs come from PyPI, pinned below, into an environment of their own; nothing leaves loopback.
+the tests' answers say; and callbacks as the vendors sign them, by the SDKs' own code. The SDKs come from PyPI, pinned below, into an environment of their own; nothing leaves loopback.
 
   python3 scripts/vendor-goldens.py           makes the file again
   python3 scripts/vendor-goldens.py --check   makes it and compares
@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FILE = ROOT / "Tests/Vectors/vendors.json"
 HOME = ROOT / ".build/goldens"
 PACKAGES = ["twilio==9.13.0", "plivo==4.63.0", "telnyx==4.189.0", "messagebird==2.2.0",
-            "infobip-api-python-client==6.0.0", "vonage==4.9.1", "botocore==1.44.5"]
+            "infobip-api-python-client==6.0.0", "vonage==4.9.1", "botocore==1.44.5", "pynacl==1.5.0"]
 PHONE, TEXT, SENDER, KEY = "+33612345678", "483920 is your Fleur code & <é>", "Fleur", "00ff"
 CALLBACK = "https://shop.example/r?x=1"
 LIFE = 300
@@ -152,6 +152,98 @@ def sigv4():
     return signed
 
 
+HOOK = "https://shop.example/sms"
+AT = 1764061200
+
+
+def callbacks():
+    """Delivery receipts, signed; where the SDK checks signatures, it has checked these."""
+    import base64, hashlib, time
+    import jwt, nacl.signing, telnyx, vonage_http_client
+    from messagebird.request_validator import RequestValidator as MessageBirdValidator
+    from plivo.utils import signature_v3
+    from twilio.request_validator import RequestValidator as TwilioValidator
+    secret = "0123456789abcdef" * 4 + "-s3cret"
+    made = []
+
+    def add(vendor, receipts, secret=secret, query="", headers=(), body="", method="POST", **more):
+        made.append({"vendor": vendor, "method": method, "query": query, "headers": dict(headers), "body": body,
+                     "secret": secret, "receipts": receipts, **more})
+
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    validator = TwilioValidator(secret)
+    for query, fields, receipts in [
+        ("", {"MessageSid": "SM1", "MessageStatus": "delivered", "To": "+33612345678", "AccountSid": "AC1"}, [["SM1", True, ""]]),
+        ("x=1&y=a%20b", {"MessageSid": "SM2", "MessageStatus": "undelivered", "ErrorCode": "30003", "To": "é & =+"},
+         [["SM2", False, "30003"]]),
+        ("", {"MessageSid": "SM3", "MessageStatus": "sent", "RawDlrDoneDate": ""}, []),
+        ("", {"MessageSid": "SM4", "MessageStatus": "failed", "ErrorCode": "30007"}, [["SM4", False, "30007"]]),
+    ]:
+        url = HOOK + ("?" + query if query else "")
+        add("twilio", receipts, query=query, body=urllib.parse.urlencode(fields),
+            headers={**form, "X-Twilio-Signature": validator.compute_signature(url, fields)})
+    for query, fields, receipts in [
+        ("", {"MessageUUID": "p-1", "Status": "delivered", "To": "33612345678"}, [["p-1", True, ""]]),
+        ("b=2&a=1%2B1", {"MessageUUID": "p-2", "Status": "undelivered", "ErrorCode": "30", "Text": "é & ="}, [["p-2", False, "30"]]),
+        ("", {"MessageUUID": "p-3", "Status": "rejected", "ErrorCode": "000"}, [["p-3", False, "000"]]),
+        ("", {"MessageUUID": "p-4", "Status": "queued"}, []),
+    ]:
+        url = HOOK + ("?" + query if query else "")
+        signed = signature_v3.get_signature_v3(
+            secret.encode(), signature_v3.construct_post_url(url, dict(fields)).decode(), b"12345").decode()
+        assert signature_v3.validate_v3_signature("POST", url, "12345", secret, signed, dict(fields))
+        add("plivo", receipts, query=query, body=urllib.parse.urlencode(fields),
+            headers={**form, "X-Plivo-Signature-V3": "b3RoZXI=," + signed, "X-Plivo-Signature-V3-Nonce": "12345"})
+    for algorithm in "sha256", "sha512":
+        for place, fields, receipts in [
+            ("query", {"messageId": "v-1", "status": "delivered", "to": "a&b=c", "err-code": "0"}, [["v-1", True, ""]]),
+            ("form", {"messageId": "v-2", "status": "failed", "err-code": "5", "message-timestamp": "2025-11-25 09:00:00"},
+             [["v-2", False, "5"]]),
+            ("json", {"messageId": "v-3", "status": "accepted", "err-code": "0"}, []),
+        ]:
+            fields = {**fields, "timestamp": str(AT)}
+            auth = vonage_http_client.Auth(api_key="k", signature_secret=secret, signature_method=algorithm)
+            signed = {**fields, "sig": auth.sign_params(dict(fields))}
+            assert auth.check_signature(dict(signed))
+            if place == "query":
+                add("vonage", receipts, query=urllib.parse.urlencode(signed), method="GET", algorithm=algorithm)
+            elif place == "form":
+                add("vonage", receipts, body=urllib.parse.urlencode(signed), headers=form, algorithm=algorithm)
+            else:
+                add("vonage", receipts, body=json.dumps(signed), headers={"Content-Type": "application/json"}, algorithm=algorithm)
+    key = nacl.signing.SigningKey(bytes(range(32)))
+    public = base64.b64encode(bytes(key.verify_key)).decode()
+    for status, errors, receipts in [
+        ("delivered", [], [["t-1", True, ""]]), ("delivery_failed", [{"code": "40008", "title": "Undeliverable"}], [["t-1", False, "40008"]]),
+        ("delivery_unconfirmed", [], []), ("sent", [], []),
+    ]:
+        body = json.dumps({"data": {"event_type": "message.finalized", "id": "e", "occurred_at": "2025-11-25T09:00:00Z", "record_type": "event",
+                           "payload": {"id": "t-1", "to": [{"phone_number": PHONE, "status": status}], "errors": errors, "text": "é"}}},
+                          ensure_ascii=False)
+        headers = {"telnyx-timestamp": str(AT), "Content-Type": "application/json",
+                   "telnyx-signature-ed25519": base64.b64encode(key.sign(f"{AT}|{body}".encode()).signature).decode()}
+        clock, time.time = time.time, lambda: AT + 60
+        telnyx.Telnyx(api_key="k").webhooks.unwrap(body, headers=headers, key=public)
+        time.time = clock
+        add("telnyx", receipts, secret=public, headers=headers, body=body)
+    for algorithm, query, body, receipts in [
+        ("HS256", "id=m-1&status=delivered&reference=00ff&recipient=33612345678", "", [["m-1", True, ""]]),
+        ("HS384", "id=m-2&status=delivery_failed&statusErrorCode=1&x=a%20b", "", [["m-2", False, "1"]]),
+        ("HS512", "id=m-3&status=sent", "", []), ("HS256", "id=m-4&status=expired", "x", [["m-4", False, ""]]),
+    ]:
+        digest = lambda text: hashlib.sha256(text.encode()).hexdigest()
+        claims = {"iss": "MessageBird", "nbf": AT - 1, "exp": AT + 60, "jti": "j", "url_hash": digest(f"{HOOK}?{query}")}
+        if body:
+            claims["payload_hash"] = digest(body)
+        token = jwt.encode(claims, secret, algorithm=algorithm)
+        checked = jwt.decode
+        jwt.decode = lambda **named: checked(**{**named, "options": {**named["options"], "verify_exp": False}})
+        MessageBirdValidator(secret).validate_signature(token, f"{HOOK}?{query}", body.encode())
+        jwt.decode = checked
+        add("messagebird", receipts, query=query, body=body, method="GET", headers={"MessageBird-Signature-JWT": token})
+    return made
+
+
 def stay_on_loopback():
     """An SDK whose address we failed to turn must fail, not send: no name is looked up and no other address reached."""
     connect, look_up = socket.socket.connect, socket.getaddrinfo
@@ -179,7 +271,7 @@ def make():
         current = name
         captured[name] = None
         captured[name + "_id"] = globals()[name](base)
-    vectors = {"seconds": NOW, "sigv4": sigv4(), "vendors": []}
+    vectors = {"seconds": NOW, "sigv4": sigv4(), "callbacks": callbacks(), "vendors": []}
     for name, (status, answer) in ANSWERS.items():
         if captured[name] is None:
             sys.exit(f"vendor-goldens: {name}'s SDK sent nothing to the loopback server")
@@ -201,12 +293,12 @@ def main():
     made = make()
     if "--check" not in sys.argv:
         FILE.write_text(made)
-        print(f"vendor-goldens: wrote {len(ANSWERS)} SDKs' requests and 2 signatures")
+        print(f"vendor-goldens: wrote {len(ANSWERS)} SDKs' requests, 2 signatures and the callbacks")
     elif FILE.read_text() != made:
         sys.exit("vendor-goldens: the SDKs send something else than Tests/Vectors/vendors.json says; "
                  "make it again and look at the difference")
     else:
-        print(f"vendor-goldens: {len(ANSWERS)} SDKs' requests and 2 signatures as committed; each SDK read its answer")
+        print(f"vendor-goldens: {len(ANSWERS)} SDKs' requests, 2 signatures and the callbacks as committed; each SDK read its answer")
 
 
 main()

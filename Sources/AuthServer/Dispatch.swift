@@ -17,7 +17,7 @@ extension Batch {
             refuse(.unsupportedOperation, frame, connection)
             return true
         }
-        if let role = opcode.role, !authority.roles.contains(role) {
+        if let roles = opcode.roles, authority.roles.isDisjoint(with: roles) {
             refuse(.notPermitted, frame, connection)
             return true
         }

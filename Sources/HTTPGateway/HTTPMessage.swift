@@ -59,7 +59,7 @@ public struct HTTPResponse: Sendable {
     var isSuccess: Bool { (200..<300).contains(status) }
 }
 
-private enum HTTPHeaders {
+enum HTTPHeaders {
     static func find(_ name: String, in headers: [(name: String, value: String)]) -> String? {
         let name = name.lowercased()
         return headers.first { $0.name.lowercased() == name }?.value

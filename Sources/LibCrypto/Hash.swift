@@ -14,6 +14,12 @@ package enum Hash {
     /// RFC 2104 with SHA-1: as a MAC it stands; Twilio signs with it.
     package static func hmacSHA1(key: [UInt8], _ bytes: [UInt8]) -> [UInt8] { hmac(key, bytes, EVP_sha1()) }
 
+    /// RFC 2104 with SHA-384.
+    package static func hmacSHA384(key: [UInt8], _ bytes: [UInt8]) -> [UInt8] { hmac(key, bytes, EVP_sha384()) }
+
+    /// RFC 2104 with SHA-512.
+    package static func hmacSHA512(key: [UInt8], _ bytes: [UInt8]) -> [UInt8] { hmac(key, bytes, EVP_sha512()) }
+
     /// Takes the same time wherever they differ; not so for lengths.
     package static func isEqual(_ a: [UInt8], _ b: [UInt8]) -> Bool {
         guard a.count == b.count else { return false }

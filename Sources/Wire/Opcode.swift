@@ -29,15 +29,16 @@ public enum Opcode: UInt16, Sendable, CaseIterable {
     case showRoute = 0x00F9
     case drainRoute = 0x00FA
 
-    /// The role that the caller must hold; `nil`: any.
-    public var role: Role? {
+    /// One of these roles the caller must hold; `nil`: any caller may.
+    public var roles: Roles? {
         switch self {
         case .hello, .ping, .goodbye: nil
-        case .requestCode, .resend, .verify, .cancel, .status, .quota: .verify
-        case .checkGrant, .redeemGrant: .redeem
-        case .leaseMessages, .message, .reportMessage, .reportReceipt, .reportRoute: .courier
-        case .subscribe, .event, .acknowledge: .observer
-        case .stats, .drain, .showRoute, .drainRoute: .admin
+        case .requestCode, .resend, .verify, .cancel, .status, .quota: Roles(.verify)
+        case .checkGrant, .redeemGrant: Roles(.redeem)
+        case .leaseMessages, .message, .reportMessage, .reportRoute: Roles(.courier)
+        case .reportReceipt: [Roles(.courier), Roles(.receipts)]
+        case .subscribe, .event, .acknowledge: Roles(.observer)
+        case .stats, .drain, .showRoute, .drainRoute: Roles(.admin)
         }
     }
 

@@ -16,6 +16,8 @@ public enum Role: UInt16, Sendable, CaseIterable {
     case admin = 0x0040
     /// Key rotation (later).
     case keys = 0x0080
+    /// Says what gateways say of messages, and sees none: for who listens to the world.
+    case receipts = 0x0100
 
     /// The name in configuration and messages.
     public var name: String {
@@ -28,6 +30,7 @@ public enum Role: UInt16, Sendable, CaseIterable {
         case .support: "support"
         case .admin: "admin"
         case .keys: "keys"
+        case .receipts: "receipts"
         }
     }
 }
@@ -42,7 +45,7 @@ public struct Roles: OptionSet, Sendable, Hashable, CustomStringConvertible {
     public init(_ role: Role) { rawValue = role.rawValue }
 
     /// Every role this version knows.
-    public static let all = Roles(rawValue: 0x00FF)
+    public static let all = Roles(rawValue: 0x01FF)
 
     /// Whether `role` is among them.
     public func contains(_ role: Role) -> Bool { rawValue & role.rawValue != 0 }

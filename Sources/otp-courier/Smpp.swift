@@ -3,6 +3,7 @@ import CLinuxShim
 import Courier
 import Glibc
 import SMPP
+import StrictTOML
 
 /// `otp-courier smpp`: one route to one SMSC.
 struct Smpp: ParsableCommand {

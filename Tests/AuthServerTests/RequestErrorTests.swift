@@ -18,11 +18,15 @@ import Wire
         let server = try TestServer()
         for role in Role.allCases {
             let peer = try server.peer(roles: Roles(role))
-            for opcode in Opcode.allCases where opcode.role != nil && !opcode.isPush && opcode.role != role {
+            for opcode in Opcode.allCases where opcode.roles?.contains(role) == false && !opcode.isPush {
                 // The role is asked for before the body is read.
                 #expect(try status(peer, RawFrame(opcode)) == .notPermitted, "\(opcode) with \(role)")
             }
         }
+        // Who listens to the world may tell of receipts, and is given no code.
+        let receiver = try server.peer(roles: Roles(.receipts))
+        #expect(try receiver.exchange(ReportReceipt()).status == .unsupportedField, "read, and refused for what it says")
+        #expect(try status(receiver, RawFrame(.leaseMessages)) == .notPermitted)
         let peer = try server.peer(at: server.verifySocket)
         #expect(try status(peer, try RawFrame(Stats())) == .notPermitted)
         #expect(try peer.exchange(peer.requestCode()).status == .done)

@@ -1,0 +1,39 @@
+import CLinuxShim
+import Glibc
+
+/// A password that stands in a file of its own: arguments and environments are seen by others.
+package enum SecretFile {
+    /// The file's first line.
+    package static func read(_ path: String) throws(ConfigError) -> [UInt8] {
+        let fd = linux_open(path, O_RDONLY | O_NOFOLLOW, 0)
+        guard fd >= 0 else {
+            throw ConfigError(
+                description: "\(path): \(String(cString: strerror(-fd))). Give a file (no link) that holds the password alone."
+            )
+        }
+        defer { close(fd) }
+        var status = stat()
+        guard fstat(fd, &status) == 0 else {
+            throw ConfigError(description: "\(path): \(String(cString: strerror(errno)))")
+        }
+        guard status.st_mode & 0o077 == 0 else {
+            throw ConfigError(
+                description: "\(path) holds a password and others may read it: chmod 0600 (or 0400) \(path)")
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw ConfigError(description: "\(path) isn't a file: give one that holds the password alone")
+        }
+        guard status.st_uid == geteuid() || status.st_uid == 0 else {
+            throw ConfigError(
+                description: "\(path) belongs to uid \(status.st_uid), who can read the password: chown it to the user who reads it"
+            )
+        }
+        var bytes = [UInt8](repeating: 0, count: 256)
+        let count = Glibc.read(fd, &bytes, bytes.count)
+        guard count >= 0 else { throw ConfigError(description: "\(path): \(String(cString: strerror(errno)))") }
+        guard count < bytes.count else {
+            throw ConfigError(description: "\(path) has more than 255 bytes: it must hold the password alone")
+        }
+        return Array(bytes.prefix(count).prefix { $0 != 0x0A && $0 != 0x0D })
+    }
+}
