@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench gate race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips churn courier-kills gateways clean
+.PHONY: help setup build release demo test run bench gate race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips churn courier-kills dead-gateway gateways clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
@@ -22,6 +22,8 @@ CONNECTIONS ?= 5000
 COUNT ?= 500
 LIVE ?= 100000
 FOLDER ?= /tmp
+MESSAGES ?= 10000
+RATE ?= 1000
 DEBUG := .build/debug
 RELEASE := .build/release
 
@@ -48,8 +50,9 @@ help:
 	@echo "make churn   challenges created and expired; file, commits and tables stay in bounds (CHALLENGES=10000000 LIVE=100000 SEED=1 FOLDER=/tmp)"
 	@echo "make soak    the main job from 16 clients, for long; any wrong answer fails (SECONDS=60 SEED=1)"
 	@echo "make hostile thousands of hostile connections beside honest ones (SECONDS=60 CONNECTIONS=5000 SEED=1)"
-	@echo "make courier-kills  the courier killed each second while messages pass through SMPP: none lost, few twice"
-	@echo "make gateways  codes through AWS's SNS (moto) and Kannel, real peers on loopback, and a vendor that fails over"
+	@echo "make courier-kills  1,000 messages a second through SMPP, courier and core killed each second: none lost, few twice (MESSAGES=10000 RATE=1000)"
+	@echo "make dead-gateway  honest latency beside 10,000 messages that a dead gateway doesn't take"
+	@echo "make gateways  codes through AWS's SNS (moto), Kannel and two SMSCs, real peers on loopback: receipts, fail-over, drain"
 	@echo "make bitflips starts on damaged data folders: refused or crashed, never a wrong accept (COUNT=500 SEED=1)"
 
 setup:
@@ -160,14 +163,21 @@ churn: setup
 	$(SWIFT) build -c release --product otp-churn
 	$(RELEASE)/otp-churn --challenges $(CHALLENGES) --live $(LIVE) --seed $(SEED) --folder $(FOLDER)
 
-# Messages at 40 a second through a courier that is killed each second.
-courier-kills: build
-	python3 scripts/courier-kills.py $(DEBUG) $$(sh scripts/python-venv.sh) --messages 400 --rate 40
+# Messages at 1,000 a second through one SMPP bind with a window of 10: undisturbed, then the courier, the core, or both in turns killed each second.
+courier-kills: release
+	@python=$$(sh scripts/python-venv.sh); for victim in none courier core both; do \
+		python3 scripts/courier-kills.py $(RELEASE) $$python --messages $(MESSAGES) --rate $(RATE) --victim $$victim || exit 1; done
+
+# Latency beside 10,000 messages that a dead gateway doesn't take.
+dead-gateway: release
+	$(RELEASE)/otp-bench dead-gateway --gateway mute --seed $(SEED)
+	$(RELEASE)/otp-bench dead-gateway --gateway refusing --seed $(SEED)
 
 # Kannel and its SMPP side from Debian, SNS from PyPI.
 gateways: build
 	@sh scripts/setup.sh kannel
 	@bash scripts/gateways.sh $(DEBUG)
+	@bash scripts/failover.sh $(DEBUG)
 
 clean:
 	rm -rf .build .otpd-dev

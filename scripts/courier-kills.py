@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Messages through otpd, otp-courier smpp and the simulator, while the courier or otpd is killed with SIGKILL again and again. None may be lost, and no
-more may come twice than were in flight at the kills.
+"""Messages through otpd, otp-courier smpp and the simulator, while the courier or otpd is killed with SIGKILL again and again. None may be lost, no
+more may come twice than were in flight at the kills, and none may come after its code's life. Without a victim none may come twice.
 
-usage: scripts/courier-kills.py PROGRAMS PYTHON [--messages 300] [--every 1.0] [--rate 100]
+usage: scripts/courier-kills.py PROGRAMS PYTHON [--messages 300] [--every 1.0] [--rate 100] [--victim courier|core|both|none]
 """
 import argparse
 import collections
@@ -26,7 +26,7 @@ parser.add_argument("python", type=pathlib.Path, help="from scripts/python-venv.
 parser.add_argument("--messages", type=int, default=300)
 parser.add_argument("--every", type=float, default=1.0, help="seconds between kills")
 parser.add_argument("--rate", type=float, default=100, help="requests a second")
-parser.add_argument("--victim", choices=["courier", "core"], default="courier")
+parser.add_argument("--victim", choices=["courier", "core", "both", "none"], default="courier")
 parser.add_argument("--prefill", action="store_true", help="all requests first, then the courier, and no kill: how fast a queue empties")
 parser.add_argument("--window", type=int, default=10)
 options = parser.parse_args()
@@ -79,33 +79,38 @@ def run():
     courier = [programs / "otp-courier", "smpp", "--socket", ".otpd-dev/otpd.sock", "--host", "127.0.0.1", "--port", port,
                "--system-id", "otpd", "--password-file", "password", "--window", options.window, "--response-seconds", 3]
     sender = None if options.prefill else start(*courier)
-    running, victim = ([core], server) if options.victim == "core" else ([sender], courier)
+    victims = {"courier": [[sender, courier]], "core": [[core, server]], "both": [[sender, courier], [core, server]], "none": []}[options.victim]
     over = threading.Event()
     kills = []
 
     def killer():
         while not over.wait(options.every):
+            running = victims[len(kills) % len(victims)]
             running[0].kill()
             running[0].wait()
             kills.append(time.time())
-            running[0] = start(*victim)
+            running[0] = start(*running[1])
 
     thread = threading.Thread(target=killer, daemon=True)
-    if not options.prefill:
+    if not options.prefill and victims:
         thread.start()
-    phones, began = [], time.monotonic()
+    phones, answered, ends, began = [], {}, {}, time.monotonic()
     with otpd.Client(".otpd-dev/otpd.sock") as client:
         for number in range(options.messages):
             time.sleep(max(0, began + number / options.rate - time.monotonic()))
             phone = f"+336120{number:05d}0"
-            request(client, f"account-{number}".encode(), phone.encode())
+            reply = request(client, f"account-{number}".encode(), phone.encode())
+            answered[phone[1:]] = time.time()
+            # By the wall clock, as the simulator's times are.
+            ends[phone[1:]] = time.time() + (reply["expires_at_ms"] - int.from_bytes(client.request_id()[:6], "big")) / 1000
             phones.append(phone[1:])
         requested = time.monotonic() - began
         if options.prefill:
             start(*courier)
         else:
             over.set()
-            thread.join()
+            if victims:
+                thread.join()
         wait_for("every message at the SMSC", lambda: len({s["to"] for s in submits()}) == len(phones), 60)
         if kills:
             time.sleep(20)  # leases that the last kill left behind end within 15 s: what was submitted already would come again
@@ -113,9 +118,18 @@ def run():
     extra = sum(copies.values()) - len(copies)
     lost = set(phones) - set(copies)
     times = sorted(s["t"] for s in submits())
-    print(f"courier-kills: {len(phones)} messages asked for in {requested:.1f} s, {len(kills)} kills of the {options.victim}, window {options.window}: "
+    who = "" if not kills else " of both in turns" if options.victim == "both" else f" of the {options.victim}"
+    print(f"courier-kills: {len(phones)} messages asked for in {requested:.1f} s, {len(kills)} kills{who}, window {options.window}: "
           f"{len(lost)} lost, {extra} duplicates, at most {max(copies.values())} copies of one; "
           f"first to last submit {times[-1] - times[0]:.1f} s")
+    late = sum(s["t"] > ends[s["to"]] for s in submits() if s["to"] in ends)
+    waits = sorted(max(0, s["t"] - answered[s["to"]]) * 1000 for s in submits())
+    if not kills and not options.prefill:
+        at = {share: waits[min(len(waits) - 1, int(len(waits) * share))] for share in (0.5, 0.99, 0.999)}
+        print(f"courier-kills: from the reply to the submit at the SMSC: p50 {at[0.5]:.1f} ms, p99 {at[0.99]:.1f} ms, p99.9 {at[0.999]:.1f} ms, "
+              f"max {waits[-1]:.1f} ms")
+    if late:
+        sys.exit(f"courier-kills: {late} messages were submitted after their codes' life")
     if lost or extra > options.window * len(kills) or max(copies.values()) > 3:
         sys.exit("courier-kills: a message was lost, or repeated more often than a kill explains")
 

@@ -42,6 +42,7 @@ parser.add_argument("--ids", choices=["same", "hex-dec"], default="same",
 parser.add_argument("--no-tags", action="store_true", help="receipts without optional parameters")
 parser.add_argument("--timer", type=float, default=10, help="seconds until this side sends enquire_link")
 parser.add_argument("--tls", help="a PEM file with certificate and key")
+parser.add_argument("--plain", action="store_true", help="destinations choose nothing: each is taken, receipt DELIVRD")
 parser.add_argument("--quiet", action="store_true", help="log submits by number and text only")
 arguments = parser.parse_args()
 log = sys.stdout if arguments.log == "-" else open(arguments.log, "a", buffering=1)
@@ -106,7 +107,7 @@ def on_message(system_id, session, pdu):
     if not isinstance(pdu, SubmitSM):
         return Status.ESME_RINVCMDID
     destination = text(message["destination_addr"])
-    key = destination[-4:]
+    key = "" if arguments.plain else destination[-4:]
     count = seen[destination] = seen.get(destination, 0) + 1
     fields = {} if arguments.quiet else {
         "sequence": pdu.seqNum, "source": text(message["source_addr"]), "source_ton": message["source_addr_ton"].name,

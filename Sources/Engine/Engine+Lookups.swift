@@ -29,7 +29,7 @@ extension Engine {
         let history = message.history
         reply.send = send
         reply.sendDelivery = message.state.delivery.rawValue
-        reply.submits = message.attempts
+        reply.submits = message.attempts - message.writtenOff
         reply.queuedAtMs = known(history.queuedAt)
         reply.leasedAtMs = known(history.leasedAt)
         reply.submittedAtMs = known(history.submittedAt)

@@ -124,7 +124,11 @@ extension Engine {
         }
         let wait: UInt64 = 1_000 << UInt64(message.attempts - 1)
         // It may be on its way: one more, and no third.
-        if outcome == .ambiguous { message.attempts = RuleBounds.maxSubmits - 1 }
+        if outcome == .ambiguous {
+            let last = RuleBounds.maxSubmits - 1
+            message.writtenOff += last - message.attempts
+            message.attempts = last
+        }
         queue(&message, m, at: context.now + wait, &state)
     }
 

@@ -25,8 +25,10 @@ struct OutboxRecord {
     var state = State.queued
     var tenant: UInt32 = 0
     var generation: UInt8 = 1
-    /// Leases given so far, without those that came back untried; all but the last once a submit's outcome was in doubt.
+    /// Leases given so far, without those that came back untried, and what was written off.
     var attempts: UInt8 = 0
+    /// Attempts taken away when a submit's outcome was in doubt, so that one is left.
+    var writtenOff: UInt8 = 0
     /// Of the newest lease.
     var token = Bytes16.zero
     var leaseUntil: UInt64 = 0
@@ -59,10 +61,12 @@ struct OutboxRecord {
         expiresAt = record.ms()
         if found != 1 {
             let flags = record.u8()
-            if flags > 7 { return nil }
+            if flags > 31 { return nil }
             hasFailedOver = flags & 1 != 0
             isTaken = flags & 2 != 0
             hasOther = flags & 4 != 0
+            writtenOff = flags >> 3
+            if writtenOff > attempts { return nil }
             history = MessageHistory(from: &record)
         }
         if !record.isWhole { return nil }
@@ -79,7 +83,8 @@ struct OutboxRecord {
         record.put(ms: leaseUntil)
         record.put(ms: notBefore)
         record.put(ms: expiresAt)
-        record.put(UInt8((hasFailedOver ? 1 : 0) | (isTaken ? 2 : 0) | (hasOther ? 4 : 0)))
+        let flags: UInt8 = (hasFailedOver ? 1 : 0) | (isTaken ? 2 : 0) | (hasOther ? 4 : 0)
+        record.put(flags | writtenOff << 3)
         history.encode(into: &record)
     }
 }

@@ -258,6 +258,7 @@ import Wire
         #expect(again.attempt == 3)
         #expect(world.report(id, again.token, .ambiguous).text == "done")
         #expect(world.kinds == [.deliveryFailed])
+        #expect(world.status(id, send: 1).statusReply?.submits == 2, "what was taken away isn't told as a submit")
         #expect(world.lease(id).text == "gone")
         #expect(world.report(id, again.token, .submitted).text == "done", "a late success settles")
         #expect(delivery(world, id) == .submitted)
