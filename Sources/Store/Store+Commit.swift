@@ -152,6 +152,8 @@ extension Store {
     public func checkpointNow(now: UInt64) throws(StoreError) {
         try checkHealth()
         precondition(payloadBytes == 0 && !isSyncing, "commit first")
+        pace.isHurried.store(true, ordering: .relaxed)
+        defer { pace.isHurried.store(false, ordering: .relaxed) }
         // One that waits for room on the disk gets one more try.
         if let frozen, !isCheckpointing { startCheckpointJob(frozen, frozenPosition) }
         try awaitCheckpoint(now: now)
@@ -160,8 +162,6 @@ extension Store {
     }
 
     private func awaitCheckpoint(now: UInt64) throws(StoreError) {
-        pace.isHurried.store(true, ordering: .relaxed)
-        defer { pace.isHurried.store(false, ordering: .relaxed) }
         while frozen != nil {
             if options.runsJobsByHand { checkpointWorker.runJob() } else { usleep(200) }
             try takeCheckpoint(now: now)
