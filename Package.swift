@@ -65,7 +65,7 @@ let package = Package(
             exclude: ["ARCHITECTURE.md"], swiftSettings: settings),
         .target(name: "SMPP", dependencies: ["SMSText"], swiftSettings: safeSettings),
         .target(name: "HTTPGateway", dependencies: ["SMSText", "LibCrypto"], swiftSettings: safeSettings),
-        .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "HTTPGateway", "StrictTOML", "CTLS", "CCurl", "CLinuxShim"], exclude: ["courier.toml"], swiftSettings: settings),
+        .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "HTTPGateway", "StrictTOML", "CTLS", "CCurl", "CLinuxShim"], exclude: ["OPERATING.md", "courier.toml"], swiftSettings: settings),
         .target(
             name: "AuthClient", dependencies: ["Wire"] + nio, path: "clients/swift/Sources/AuthClient",
             swiftSettings: settings),
@@ -107,7 +107,7 @@ let package = Package(
 
         // Replays what fuzzing has found and its corpora, without libFuzzer; scripts/fuzz-build.sh compiles the same targets with it.
         .testTarget(
-            name: "FuzzReplayTests", dependencies: ["AuthServer", "Engine", "LibCrypto", "SMSText", "Store", "StrictTOML", "Wire"],
+            name: "FuzzReplayTests", dependencies: ["AuthServer", "Engine", "HTTPGateway", "LibCrypto", "SMPP", "SMSText", "Store", "StrictTOML", "Wire"],
             path: "Tests/Fuzz", exclude: ["Entry.swift", "corpus", "finds", "planted"], swiftSettings: settings),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: settings),
         .testTarget(name: "LibCryptoTests", dependencies: ["LibCrypto"], swiftSettings: settings),

@@ -7,7 +7,7 @@ variant=$1
 sources=$(cd "$2" && pwd)
 out=$3
 shift 3
-targets=${*:-frames messages journal recovery store records fields config texts engine}
+targets=${*:-frames messages journal recovery store records fields config texts engine smpp vendors}
 mkdir -p "$out/modules"
 sanitize=fuzzer
 [ "$variant" = asan ] && sanitize=fuzzer,address
@@ -47,8 +47,10 @@ need() { for target in $targets; do [[ " $* " == *" $target "* ]] && return 0; d
 stale=
 S=$sources/Sources
 if need frames messages records fields config engine; then module Wire $(find "$S/Wire" -name '*.swift'); fi
-if need journal recovery store records fields config engine; then module LibCrypto "$S"/LibCrypto/*.swift; fi
-if need texts config; then module SMSText "$S"/SMSText/*.swift; fi
+if need journal recovery store records fields config engine vendors; then module LibCrypto "$S"/LibCrypto/*.swift; fi
+if need texts config smpp vendors; then module SMSText "$S"/SMSText/*.swift; fi
+if need smpp; then module SMPP "$S"/SMPP/*.swift; fi
+if need vendors; then module HTTPGateway $(find "$S/HTTPGateway" -name '*.swift'); fi
 if need records fields config engine; then module Engine "$S"/Engine/*.swift; fi
 if need journal recovery store config; then module Store "$S"/Store/*.swift; fi
 if need config; then
@@ -102,6 +104,8 @@ for target in $targets; do
         records | fields) link "$target" -- CLinuxShim Wire LibCrypto Engine ;;
         engine) link "$target" FuzzState EngineModel -- CLinuxShim Wire LibCrypto Engine ;;
         texts) link "$target" -- SMSText ;;
+        smpp) link "$target" -- SMSText SMPP ;;
+        vendors) link "$target" -- CLinuxShim LibCrypto SMSText HTTPGateway ;;
         config) link "$target" -- CLinuxShim Wire LibCrypto SMSText Engine Store CTOML TOMLKit StrictTOML AuthServer ;;
         *)
             echo "fuzz: there is no target $target" >&2

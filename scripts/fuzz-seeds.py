@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Writes the seeds of the fuzz targets from what the repository holds: scripts/fuzz-seeds.py OUT"""
+import json
 import pathlib
 import re
 import struct
@@ -147,3 +148,43 @@ full = ('data="/d"\nmaster_key="/k"\nissuer="i"\ncommit="inline"\nmax_connection
         '[[peer]]\nuid=33\ntenant=1\nroles=["verify","redeem"]\n')
 seed("config", "full", full.encode())
 seed("config", "full-root", full.replace("uid=33", 'user="root"').encode())
+
+# What the SDKs' vendors answer and call, and an SMSC's PDUs.
+golden = json.loads((root / "Tests/Vectors/vendors.json").read_text())
+for number, entry in enumerate(golden["vendors"]):
+    answer = entry["answer"] if isinstance(entry["answer"], str) else json.dumps(entry["answer"])
+    for status in (entry["status"], 400, 429, 500):
+        for whom in range(9):
+            seed("vendors", f"answer-{number}-{status}-{whom}", bytes([whom]) + struct.pack(">HH", status, 1) + b"7" + answer.encode())
+for number, call in enumerate(golden["callbacks"]):
+    query = call["query"].encode()
+    for whom in range(6):
+        seed("vendors", f"call-{number}-{whom}", bytes([whom]) + struct.pack(">HH", 200, len(query)) + query + call["body"].encode())
+for text in (b'{"messages":[{"status":"1"}]}', b'{"error":{"code":21211}}', b'{"errors":[{"code":"10009"}]}', b"0: Accepted", b'["\\ud83d\\ude00",1e9,[[]]]'):
+    for whom in range(9):
+        seed("vendors", f"text-{len(text)}-{whom}", bytes([whom]) + struct.pack(">HH", 400, 0) + text)
+
+
+def pdu(command, status, sequence, body=b""):
+    return struct.pack(">IIII", 16 + len(body), command, status, sequence) + body
+
+
+def tlv(tag, value):
+    return struct.pack(">HH", tag, len(value)) + value
+
+
+receipt = b"id:17 sub:001 dlvrd:001 submit date:2511250900 done date:2511250900 stat:DELIVRD err:000 text:x"
+deliver = b"\0\1\x0133612345678\0\5\0Fleur\0\4\0\0\0\0\0\0\0\0" + bytes([len(receipt)]) + receipt
+pdus = {
+    "bind": pdu(0x80000009, 0, 1, b"SMSC\0"), "refused": pdu(0x80000009, 14, 1), "answer": pdu(0x80000004, 0, 2, b"17\0"),
+    "throttled": pdu(0x80000004, 0x58, 2), "receipt": pdu(5, 0, 9, deliver), "tagged": pdu(5, 0, 9, deliver + tlv(0x1E, b"17\0") + tlv(0x427, b"\2")),
+    "link": pdu(0x15, 0, 3), "link-answer": pdu(0x80000015, 0, 3), "unbind": pdu(6, 0, 4), "unbind-answer": pdu(0x80000006, 0, 4),
+    "nack": pdu(0x80000000, 3, 2), "unknown": pdu(0x102, 0, 5), "bind-request": pdu(9, 0, 1, b"otpd\0secret\0\0\x34\0\0\0"), "short": b"\0\0\0\1xx",
+}
+for name, data in pdus.items():
+    seed("smpp", f"stream-{name}", b"\0" + data + pdus["link"])
+    said = bytes([0, len(data)]) + data
+    hello = bytes([4, 0, 0, len(pdus["bind"])]) + pdus["bind"] + b"\6\5\6\6\4\0"
+    seed("smpp", f"talk-{name}", b"\1\2" + hello + said + b"\5\x70" + said)
+    seed("smpp", f"talk-{name}-drain", b"\1\2" + hello + b"\7\0" + said + b"\5\xff" + said)
+    seed("smpp", f"talk-{name}-first", b"\1\2" + said + hello)

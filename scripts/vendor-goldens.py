@@ -11,7 +11,7 @@ FILE = ROOT / "Tests/Vectors/vendors.json"
 HOME = ROOT / ".build/goldens"
 PACKAGES = ["twilio==9.13.0", "plivo==4.63.0", "telnyx==4.189.0", "messagebird==2.2.0",
             "infobip-api-python-client==6.0.0", "vonage==4.9.1", "botocore==1.44.5", "pynacl==1.5.0"]
-PHONE, TEXT, SENDER, KEY = "+33612345678", "483920 is your Fleur code & <é>", "Fleur", "00ff"
+PHONE, TEXT, SENDER, KEY = "+33612345678", "483920 is your Fleur code & <é>", "Fleur", "0" * 30 + "ff"
 CALLBACK = "https://shop.example/r?x=1"
 LIFE = 300
 NOW = 1764061200  # 2025-11-25T09:00:00Z
@@ -23,8 +23,12 @@ ANSWERS = {
     "plivo": (202, {"message": "message(s) queued", "message_uuid": ["p-1"], "api_id": "a"}),
     "telnyx": (200, {"data": {"id": "t-1", "to": [{"phone_number": PHONE, "status": "queued"}]}}),
     "messagebird": (201, {"id": "m-1", "recipients": {"items": [{"recipient": 33612345678, "status": "sent"}]}}),
-    "infobip": (200, {"messages": [{"messageId": "00ff", "status": {"groupId": 1, "groupName": "PENDING", "id": 26,
+    "infobip": (200, {"messages": [{"messageId": KEY, "status": {"groupId": 1, "groupName": "PENDING", "id": 26,
                 "name": "PENDING_ACCEPTED", "description": "-"}, "destination": "33612345678"}]}),
+    "sns": (200, '<PublishResponse xmlns="https://sns.amazonaws.com/doc/2010-03-31/"><PublishResult><MessageId>94f20ce6-13c5-43a0-9a9e-ca52d816e90b'
+                 "</MessageId></PublishResult><ResponseMetadata><RequestId>f187a3c1-376f-11df-8963-01868b7c937a</RequestId></ResponseMetadata>"
+                 "</PublishResponse>"),
+    "eum": (200, {"MessageId": "e-1"}),
 }
 captured = {}
 current = None
@@ -35,16 +39,18 @@ class Sink(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        kept = ("authorization", "content-type", "idempotency-key")
+        kept = ("authorization", "content-type", "idempotency-key", "x-amz-target", "x-amz-date")
         headers = {k.lower(): v for k, v in self.headers.items() if k.lower() in kept}
+        if current in ("sns", "eum"):  # signed for the loopback address; `sigv4` below compares signatures
+            del headers["authorization"], headers["x-amz-date"]
         kind = headers.get("content-type", "").split(";")[0]
         headers["content-type"] = kind
         fields = dict(urllib.parse.parse_qsl(body)) if "form" in kind else json.loads(body)
         captured[current] = {"path": self.path, "headers": headers, "fields": fields}
         status, answer = ANSWERS[current]
-        raw = json.dumps(answer).encode()
+        raw = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "text/xml" if isinstance(answer, str) else "application/json")
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw)
@@ -121,6 +127,24 @@ def vonage(base):
     made = Sms(client).send(SmsMessage(to=PHONE[1:], from_=SENDER, text=TEXT, ttl=LIFE * 1000, client_ref=KEY,
                                        callback=CALLBACK))
     return made.messages[0].message_id
+
+
+def aws(service, base):
+    import botocore.session
+    return botocore.session.Session().create_client(
+        service, region_name="eu-west-1", endpoint_url=base, aws_access_key_id="AKID", aws_secret_access_key="s3cret")
+
+
+def sns(base):
+    word = lambda value: {"DataType": "String", "StringValue": value}
+    return aws("sns", base).publish(PhoneNumber=PHONE, Message=TEXT, MessageAttributes={
+        "AWS.SNS.SMS.SMSType": word("Transactional"), "AWS.SNS.SMS.SenderID": word(SENDER)})["MessageId"]
+
+
+def eum(base):
+    return aws("pinpoint-sms-voice-v2", base).send_text_message(
+        DestinationPhoneNumber=PHONE, OriginationIdentity=SENDER, MessageBody=TEXT, MessageType="TRANSACTIONAL", TimeToLive=LIFE,
+        ConfigurationSetName="otp")["MessageId"]
 
 
 def sigv4():

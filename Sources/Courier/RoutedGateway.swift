@@ -52,6 +52,13 @@ package struct RoutedGateway: Gateway {
         self.random = random
     }
 
+    /// One gateway for every message: with a breaker, and a name that operators see and drain.
+    package init(alone gateway: any Gateway, name: String) {
+        var route = Router.Route()
+        route.gateways = [name]
+        self.init(Router([route]), [Lane(name: name, gateway: gateway)])
+    }
+
     /// Drains a gateway or lets it take messages again; what it has goes on.
     package mutating func set(drained: Bool, _ name: String) {
         guard let index = lanes.firstIndex(where: { $0.name == name }) else { return }
@@ -64,7 +71,7 @@ package struct RoutedGateway: Gateway {
             report.gateway = InlineBytes(lane.name.utf8.prefix(32))
             report.breaker = lane.breaker.reported(nowMs: nowMs).rawValue
             report.drained = lane.isDrained ? 1 : 0
-            report.room = UInt32(clamping: lane.room(nowMs: nowMs))
+            report.room = UInt32(clamping: min(CourierSession.credit, lane.room(nowMs: nowMs)))
             (report.taken, report.failed) = (lane.taken, lane.failed)
             if lane.priceMicros > 0 {
                 report.priceMicros = lane.priceMicros

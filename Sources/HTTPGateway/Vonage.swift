@@ -37,6 +37,8 @@ public struct Vonage: HTTPVendor {
         }
         let statuses = parts.map { $0["status"]?.text ?? "" }
         guard let refused = statuses.first(where: { $0 != "0" }) else {
+            // Its two words contradict each other.
+            guard response.isSuccess else { return .ambiguous(SubmitVerdict.why(response, "0")) }
             return .taken(parts.first?["message-id"]?.text)
         }
         let why = SubmitVerdict.why(response, refused)

@@ -26,7 +26,7 @@ extension PDU {
     private static func body(
         of command: Command, isRefusal: Bool, _ reader: inout PDUReader
     ) throws(PDUReader.Malformed) -> Body {
-        if isRefusal, reader.isAtEnd { return .empty }
+        if isRefusal, command.isResponse, reader.isAtEnd { return .empty }
         switch command {
         case .bindReceiver, .bindTransmitter, .bindTransceiver: return .bind(try bindRequest(&reader))
         case .bindReceiverResponse, .bindTransmitterResponse, .bindTransceiverResponse:

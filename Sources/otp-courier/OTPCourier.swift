@@ -32,7 +32,8 @@ struct Console: ParsableCommand {
     func run() throws {
         do {
             let gateway = try ConsoleGateway(allowPlaintext: options.allowPlaintext)
-            var loop = try CourierLoop(socketPath: options.socket, gateway: gateway)
+            var loop = try CourierLoop(
+                socketPath: options.socket, gateway: RoutedGateway(alone: gateway, name: "console"))
             loop.run()
         } catch { throw fail(error) }
     }
@@ -50,7 +51,8 @@ struct Spool: ParsableCommand {
             let gateway = try SpoolGateway(
                 folder: directory, allowPlaintext: options.allowPlaintext,
                 nowWallMs: linux_realtime_nanos() / 1_000_000)
-            var loop = try CourierLoop(socketPath: options.socket, gateway: gateway)
+            var loop = try CourierLoop(
+                socketPath: options.socket, gateway: RoutedGateway(alone: gateway, name: "spool"))
             loop.run()
         } catch { throw fail(error) }
     }

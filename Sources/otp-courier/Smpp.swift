@@ -64,8 +64,9 @@ struct Smpp: ParsableCommand {
     func run() throws {
         do {
             _ = linux_forbid_dumps()
-            let gateway = SMPPGateway(try route())
-            var loop = try CourierLoop(socketPath: socket, gateway: gateway)
+            let route = try route()
+            var loop = try CourierLoop(
+                socketPath: socket, gateway: RoutedGateway(alone: SMPPGateway(route), name: route.name))
             loop.run()
         } catch { throw fail(error) }
     }

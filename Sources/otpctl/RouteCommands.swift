@@ -5,7 +5,7 @@ import Wire
 struct RoutesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "routes", abstract: "The couriers' gateways: how they do, and draining them.",
-        discussion: "Couriers that run with a configuration file (`otp-courier run`) tell of theirs every two seconds.",
+        discussion: "Couriers tell of theirs every two seconds.",
         subcommands: [List.self, Drain.self, Undrain.self], defaultSubcommand: List.self)
 
     /// All that couriers tell of now.
@@ -28,7 +28,7 @@ struct RoutesCommand: AsyncParsableCommand {
         func run() async throws {
             try await common.run { client in
                 let routes = try await RoutesCommand.all(client)
-                if routes.isEmpty { common.show([("routes", .text("none: no courier with a configuration file is connected"))]) }
+                if routes.isEmpty { common.show([("routes", .text("none: no courier is connected, or it has just come"))]) }
                 for route in routes { common.show(route.fields) }
             }
         }

@@ -20,6 +20,10 @@
     private typealias Chosen = TextsFuzz
 #elseif engine
     private typealias Chosen = EngineFuzz
+#elseif smpp
+    private typealias Chosen = SmppFuzz
+#elseif vendors
+    private typealias Chosen = VendorsFuzz
 #endif
 
 /// libFuzzer's entry: a broken promise traps, so that libFuzzer keeps the input.

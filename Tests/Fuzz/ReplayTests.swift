@@ -5,7 +5,8 @@ import Testing
 @Suite(.serialized) struct ReplayTests {
     static let targets: [any FuzzTarget.Type] = [
         FramesFuzz.self, MessagesFuzz.self, JournalFuzz.self, RecoveryFuzz.self, StoreFuzz.self, RecordsFuzz.self,
-        FieldsFuzz.self, ConfigFuzz.self, TextsFuzz.self, EngineFuzz.self,
+        FieldsFuzz.self, ConfigFuzz.self, TextsFuzz.self, EngineFuzz.self, SmppFuzz.self,
+        VendorsFuzz.self,
     ]
 
     static let folder = URL(filePath: #filePath).deletingLastPathComponent()
