@@ -58,7 +58,7 @@ extension Batch {
     }
 
     /// Nothing waits: no turn, no sync, no held reply.
-    package var isIdle: Bool { queue.isEmpty && !wantsTurn && !store.isCommitting && holding.isEmpty && holdingUnderWay.isEmpty }
+    package var isIdle: Bool { !hasRequests && !wantsTurn && !store.isCommitting && holding.isEmpty && holdingUnderWay.isEmpty }
 
     /// Events of the server itself, and counts of refusals, in the open batch; while a checkpoint makes its pause, nothing is noted.
     package func note(_ kinds: [EventPush.Kind], _ counts: [RequestRates.Count] = []) {

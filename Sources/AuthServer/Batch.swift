@@ -29,9 +29,14 @@ package final class Batch {
 
     /// The frame that is being encoded.
     let frame = UnsafeMutableRawBufferPointer.allocate(byteCount: FrameLimits.maxFrameBytes, alignment: 16)
+    /// Who takes part in the next turn because the next request only reads, and who in the next round.
+    var readers: [Connection] = []
     var queue: [Connection] = []
-    /// What the turn works on, and those whose replies leave: lists that are emptied and used again, because a new one is an allocation.
-    private var working: [Connection] = []
+    /// What the turn and the round work on, and those whose replies leave: lists that are emptied and used again, because a new one is an allocation.
+    private var reading: [Connection] = []
+    private var round: [Connection] = []
+    /// Connections of the round that have had their part of it.
+    private var served = 0
     private var released: [Connection] = []
     /// Connections with replies that wait for the open batch, and for the one that is being synced.
     var holding: [Connection] = []
@@ -55,7 +60,7 @@ package final class Batch {
     package internal(set) var wantsLook = false
     /// Engine milliseconds since when writes wait for a checkpoint to make room; 0 = they don't.
     var stalledSince: UInt64 = 0
-    /// Requests that this turn has decided.
+    /// Requests that this turn has decided, of the readers and then of the round.
     private var decidedInTurn = 0
     /// Connections whose next request waits for the sync under way, or for room.
     var stalled: [Connection] = []
@@ -84,7 +89,7 @@ package final class Batch {
     func enqueue(_ connection: Connection) {
         guard !connection.isQueued else { return }
         connection.isQueued = true
-        queue.append(connection)
+        if connection.readsNext { readers.append(connection) } else { queue.append(connection) }
         schedule()
     }
 
@@ -92,34 +97,57 @@ package final class Batch {
     func schedule() { wantsTurn = true }
 
     /// Call when `wantsTurn`, and the sockets were looked at: one client's long pipeline, or subscribers that are behind, mustn't keep
-    /// everybody else waiting until they have been served in full.
+    /// everybody else waiting until they have been served in full. Those who write have a round, of some requests a turn and one record in
+    /// all, so that a lookup never waits for all of them.
     package func turn() {
         wantsTurn = false
         guard !isStopped else { return }
-        // 1. What this turn works on; callbacks from here on belong to the next.
-        swap(&queue, &working)
+        // 1. What this turn works on; callbacks from here on belong to the next, or to the next round.
+        swap(&readers, &reading)
+        if round.isEmpty { swap(&queue, &round) }
+        let first = served
         // 2. One now, one block of entropy.
         let stamp = clock.now()
         let context = context(stamp)
         var state = StoreState(store: store, now: context.now)
         entropy.renew()
-        decidedInTurn = 0
         if store.canAccept { stalledSince = 0 }
         // 3. Decide, in order of arrival; replies are encoded into the connections, held or ready.
-        for connection in working {
-            connection.isQueued = false
-            decide(connection, context, &state)
+        decidedInTurn = 0
+        for connection in reading { decide(connection, context, &state, readsOnly: true) }
+        decidedInTurn = 0
+        while served < round.count, decidedInTurn < Bounds.writesInTurn {
+            decide(round[served], context, &state)
+            served += 1
         }
-        // 4. One record, one sync; a batch that is being synced goes first.
-        if !store.isCommitting { commit(stamp, context, &state) }
+        // 4. One record, one sync, when the round is over; a batch that is being synced goes first.
+        if served == round.count, !store.isCommitting { commit(stamp, context, &state) }
         // 5. Replies leave, then pages of events.
-        for connection in working { connection.flush() }
-        working.removeAll(keepingCapacity: true)
+        for connection in reading { connection.flush() }
+        reading.removeAll(keepingCapacity: true)
+        for connection in round[first..<served] { connection.flush() }
+        if served == round.count { endRound() }
+        if hasRequests { schedule() }
         if events.sendPages(store, now: context.now) { schedule() }
         couriers.loadMore(from: store, now: context.now)
         if couriers.isLoading { schedule() }
         do { try store.maintain(now: stamp.engineMs) } catch { endProcess("storage", "\(error)") }
     }
+
+    /// Whoever asked is let go of.
+    func forgetRequests() {
+        readers = []
+        queue = []
+        endRound()
+    }
+
+    private func endRound() {
+        round.removeAll(keepingCapacity: true)
+        served = 0
+    }
+
+    /// Somebody has asked for something that isn't decided.
+    var hasRequests: Bool { !readers.isEmpty || !queue.isEmpty || !round.isEmpty }
 
     /// The open batch goes to the journal, if there is anything in it.
     /// - Parameter follows: a sync has just ended, and its replies leave after this.
@@ -147,7 +175,8 @@ package final class Batch {
         enqueueWaiting()
     }
 
-    /// The journal thread reports an overlapped sync. The batch that was opened meanwhile goes to it before the replies leave.
+    /// The journal thread reports an overlapped sync. The batch that was opened meanwhile goes to it before the replies leave, unless a round
+    /// still adds to it.
     package func syncEnded() {
         guard !isStopped else { return }
         let stamp = clock.now()
@@ -159,7 +188,7 @@ package final class Batch {
             entropy.renew()
             // A checkpoint that waits for a moment without an unsynced batch has it now.
             if store.batchIsEmpty { try store.maintain(now: stamp.engineMs) }
-            commit(stamp, context, &state, follows: true)
+            if round.isEmpty { commit(stamp, context, &state, follows: true) }
             tell(now: stamp.engineMs)
         } catch { return endProcess("journal", "\(error)") }
         // Writes that waited for the sync.
@@ -203,11 +232,15 @@ package final class Batch {
 
     // MARK: one connection's part of a turn
 
-    /// Decides what is whole in the connection's input: up to the in-flight cap, while its output is read.
-    private func decide(_ connection: Connection, _ context: BatchContext, _ state: inout StoreState) {
+    /// Decides what is whole in the connection's input: up to the in-flight cap, while its output is read; `readsOnly`: up to the first write.
+    private func decide(
+        _ connection: Connection, _ context: BatchContext, _ state: inout StoreState, readsOnly: Bool = false
+    ) {
+        connection.isQueued = false
+        let bound = readsOnly ? Bounds.maxBatch : Bounds.writesInTurn
         var decided = 0
         while !connection.isClosing, connection.isWritable, !connection.input.isEmpty {
-            if decided == Bounds.maxInFlight || decidedInTurn == Bounds.maxBatch || connection.isFull {
+            if decided == Bounds.maxInFlight || decidedInTurn == bound || connection.isFull || (readsOnly && !connection.readsNext) {
                 return enqueue(connection)
             }
             if connection.holdsMuch { return stall(connection) }

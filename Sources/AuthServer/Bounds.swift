@@ -34,8 +34,10 @@ enum Bounds {
     static let ownDescriptors = 64
     /// Milliseconds without accepts after one failed, or while descriptors are short.
     static let acceptPauseMs: UInt64 = 100
-    /// Requests of one batch: bounds the time that a turn takes.
+    /// Lookups that a turn decides, and messages that a batch leases.
     static let maxBatch = 1_024
+    /// Other requests that a turn decides, some 20 µs each, before the loop looks at its sockets again: what a lookup waits for.
+    static let writesInTurn = 16
     /// Connections that wait for a batch from which on it is worth the hop to the journal thread: so many clients send their next ones meanwhile.
     static let largeBatch = 6
     /// Messages that are due or leased, settled ones until their leases end, 32 bytes each; beyond it new challenges are refused as

@@ -89,6 +89,9 @@ package final class Connection {
     /// Output is being read: decisions go on.
     var isWritable: Bool { transport != nil && !(isBlocked && isFull) }
 
+    /// What comes next in the input changes nothing.
+    var readsNext: Bool { Frame.opcode(in: input.bytes)?.readsOnly ?? false }
+
     /// As much is ready as may wait unread: the rest is decided in another turn.
     var isFull: Bool { ready.count >= Bounds.maxOutputBytes }
 

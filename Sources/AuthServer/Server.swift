@@ -166,7 +166,7 @@ extension Batch {
     /// Nothing is decided or answered any more; connections that wait hold the batch, which lets go of them.
     package func letGo() {
         isStopped = true
-        queue = []
+        forgetRequests()
         holding = []
         holdingUnderWay = []
         stalled = []

@@ -35,6 +35,12 @@ public struct Frame {
     /// Header and body: how far to consume.
     public let totalBytes: Int
 
+    /// What the first frame of `buffer` is about, whole or not; `nil` when its header isn't there, or the opcode isn't known.
+    public static func opcode(in buffer: UnsafeRawBufferPointer) -> Opcode? {
+        guard buffer.count >= FrameLimits.headerBytes else { return nil }
+        return Opcode(rawValue: UInt16(bigEndian: buffer.loadUnaligned(fromByteOffset: 4, as: UInt16.self)))
+    }
+
     /// The first frame of `buffer`; `nil` when more bytes are needed.
     /// - Throws: `badFrameLength` as soon as the prefix is there, `badFlags` as soon as the header is.
     public static func next(in buffer: UnsafeRawBufferPointer) throws(WireError) -> Frame? {

@@ -14,10 +14,10 @@ struct DeadGateway: ParsableCommand {
     var queued = 10_000
     @Option(help: "Honest requests a second: verifies and lookups, half and half.")
     var rate = 1_000.0
-    @Option(help: "Seconds of one block.")
-    var seconds = 5.0
+    @Option(help: "Seconds of one block: short, so that what the machine does meanwhile meets both servers.")
+    var seconds = 2.0
     @Option(help: "Blocks at each server.")
-    var blocks = 8
+    var blocks = 20
     @Option(help: "How the gateway is dead: mute (binds and answers no submit), silent (accepts and says nothing), refusing (no listener).")
     var gateway = DeadSMSC.Kind.mute
     @Option(help: "Seed of ids and accounts.")

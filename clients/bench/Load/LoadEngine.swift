@@ -126,7 +126,7 @@ final class LoadEngine<D: Dialect>: LoadRunner {
             for _ in 0..<stream.clients { try add(Pipe(fd: dialect.connect(), stream: index)) }
             pipesOfStream.append(first..<pipes.count)
         }
-        if !dialect.codesAreKnown {
+        if !dialect.codesAreKnown, streams.contains(where: { $0.mix.createsMessages }) {
             courier = pipes.count
             try add(Pipe(fd: dialect.connect(), stream: -1))
             grantCredit()

@@ -19,6 +19,14 @@ enum Mix: String, CaseIterable {
         }
     }
 
+    /// Somebody is sent a code.
+    var createsMessages: Bool {
+        switch self {
+        case .cycle, .request, .guess: true
+        case .lookup, .refusal, .retry: false
+        }
+    }
+
     /// The first request of an errand.
     var first: Operation {
         switch self {

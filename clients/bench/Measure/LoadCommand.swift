@@ -9,6 +9,7 @@ struct LoadCommand: ParsableCommand {
             otp-bench load --clients 64                          the main job, closed loop
             otp-bench load --rate 5000                           the main job, 5,000 a second whatever the replies do
             otp-bench load --mix lookup --slow-disk 5            lookups while each sync takes 5 ms longer
+            otp-bench load --clients 64 --lookups 2000           and lookups beside it, from a thread of their own
             otp-bench load --target redis-always --clients 16    the same rules in Redis
             """)
 
@@ -22,6 +23,8 @@ struct LoadCommand: ParsableCommand {
     var depth = 1
     @Option(help: "Open loop: errands a second over all connections; a cycle is an errand of two requests.")
     var rate: Double?
+    @Option(help: "Lookups a second beside it, over as many connections, open loop.")
+    var lookups: Double?
     @Option(help: "Which shoppers: fresh, uniform:N, zipf:N or hot.")
     var spread = "fresh"
     @Option(help: "Seconds that count.")
@@ -54,10 +57,10 @@ struct LoadCommand: ParsableCommand {
         guard let keys = KeySpread(spread) else {
             throw ValidationError("--spread is fresh, uniform:N, zipf:N or hot")
         }
-        guard (1...1_000).contains(clients), (1...64).contains(depth), rate ?? 1 > 0, seconds > 0, repeats > 0
+        guard (1...1_000).contains(clients), (1...64).contains(depth), rate ?? 1 > 0, lookups ?? 1 > 0, seconds > 0, repeats > 0
         else {
             throw ValidationError(
-                "--clients is 1 to 1,000, --depth 1 to 64, --rate, --seconds and --repeats above 0")
+                "--clients is 1 to 1,000, --depth 1 to 64, --rate, --lookups, --seconds and --repeats above 0")
         }
         var options = TargetOptions()
         options.commit = commit
@@ -72,7 +75,13 @@ struct LoadCommand: ParsableCommand {
         stream.rate = rate
         stream.spread = keys
         let timing = Session.Timing(warmUp: warmUp, seconds: seconds, repetitions: repeats)
-        let found = try session.measure(mix.rawValue, [stream], timing, spread: spread)
+        var streams = [stream]
+        if let lookups {
+            var looks = LoadStream(mix: .lookup, clients: clients)
+            looks.rate = lookups
+            streams.append(looks)
+        }
+        let found = try session.measure(mix.rawValue, streams, timing, spread: spread)
         print(Text.table(Text.header, found.map(Text.row)))
         for m in found {
             print(

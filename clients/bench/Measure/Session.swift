@@ -50,7 +50,7 @@ final class Session {
         return try target.makeEngine(seed: seed &+ rounds, known: known, firstShopper: nextShopper)
     }
 
-    /// One measurement a stream; the target's own figures are the first one's.
+    /// One measurement a stream; each from a thread of its own, and the target's own figures are the first one's.
     func measure(_ name: String, _ streams: [LoadStream], _ timing: Timing, spread: String = "fresh") throws
         -> [Measurement]
     {
@@ -65,9 +65,11 @@ final class Session {
         var ends = Ends()
         for _ in 0..<timing.repetitions {
             let engine = try makeEngine()
-            let results = try engine.run(
-                streams, warmUp: timing.warmUp, seconds: timing.seconds,
+            let beside = try streams.dropFirst().map { try SideLoad(try makeEngine(), $0, timing) }
+            var results = try engine.run(
+                Array(streams.prefix(1)), warmUp: timing.warmUp, seconds: timing.seconds,
                 atStart: { ends.start(try self.instant()) }, atEnd: { ends.end(try self.instant()) })
+            for side in beside { results.append(try side.finish()) }
             nextShopper = engine.nextShopper
             for index in streams.indices {
                 measurements[index].rates.append(results[index].rate)
