@@ -50,10 +50,12 @@ public struct FieldDecoder: FieldCoder {
         try bytes16(name, &value.head)
         try bytes16(name, &value.tail)
     }
+    @inline(__always)
     public mutating func blob8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
         let count = Int(try load(UInt8.self))
         value.assign(try take(count))
     }
+    @inline(__always)
     public mutating func blob16<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
         let count = Int(try load(UInt16.self))
         value.assign(try take(count))
@@ -109,6 +111,7 @@ public struct FieldDecoder: FieldCoder {
         guard bytes.count == 8 else { throw .unsupportedField(tag: tag.rawValue) }
         value = UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self))
     }
+    @inline(__always)
     public mutating func tagged<let n: Int>(
         _ tag: Tag, _ name: StaticString, _ value: inout InlineBytes<n>
     ) throws(WireError) {

@@ -84,6 +84,7 @@ public struct FieldEncoder: FieldCoder {
         guard buffer.count - count >= bytes else { throw .truncatedBody }
     }
 
+    @inline(__always)
     private mutating func append<let n: Int>(_ value: InlineBytes<n>) throws(WireError) {
         guard !value.isTooLong else { throw .badBody }
         try room(value.count)
@@ -118,12 +119,14 @@ public struct FieldEncoder: FieldCoder {
         try bytes16(name, &value.head)
         try bytes16(name, &value.tail)
     }
+    @inline(__always)
     public mutating func blob8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
         guard value.declaredCount <= 255 else { throw .badBody }
         try room(1)
         append(UInt8(value.declaredCount))
         try append(value)
     }
+    @inline(__always)
     public mutating func blob16<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
         try room(2)
         append(value.declaredCount)
@@ -146,6 +149,7 @@ public struct FieldEncoder: FieldCoder {
         try self.tag(tag, bytes: 8)
         append(value)
     }
+    @inline(__always)
     public mutating func tagged<let n: Int>(
         _ tag: Tag, _ name: StaticString, _ value: inout InlineBytes<n>
     ) throws(WireError) {

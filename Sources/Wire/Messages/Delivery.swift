@@ -61,6 +61,7 @@ public struct MessagePush: PushMessage {
 
     public init() {}
 
+    @specialized(where C == FieldEncoder)
     public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
         try c.bytes16("challenge", &challenge)
         try c.u8("send", &send)
@@ -125,6 +126,7 @@ public struct ReportMessage: RequestMessage {
 
     public init() {}
 
+    @specialized(where C == FieldDecoder)
     public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
         try c.bytes16("challenge", &challenge)
         try c.u8("send", &send)

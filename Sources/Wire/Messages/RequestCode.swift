@@ -36,6 +36,7 @@ public struct RequestCode: RequestMessage {
 
     public init() {}
 
+    @specialized(where C == FieldDecoder)
     public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
         try c.bytes16("request_id", &requestID)
         try c.u16("purpose", &purpose)
@@ -84,6 +85,7 @@ public struct ChallengeReply: Message, Equatable {
 
     public init() {}
 
+    @specialized(where C == FieldEncoder)
     public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
         try c.bytes16("challenge", &challenge)
         try c.u8("disposition", &disposition)

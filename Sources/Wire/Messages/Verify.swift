@@ -14,6 +14,7 @@ public struct Verify: RequestMessage {
 
     public init() {}
 
+    @specialized(where C == FieldDecoder)
     public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
         try c.bytes16("request_id", &requestID)
         try c.bytes16("challenge", &challenge)
@@ -37,6 +38,7 @@ public struct Verify: RequestMessage {
 
         public init() {}
 
+        @specialized(where C == FieldEncoder)
         public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
             try c.bytes32("grant", &grant)
             try c.u16("purpose", &purpose)
