@@ -62,7 +62,7 @@ let package = Package(
         .target(
             name: "AuthServer",
             dependencies: ["Wire", "Engine", "Store", "SMSText", "LibCrypto", "CLinuxShim", log, "StrictTOML"],
-            exclude: ["ARCHITECTURE.md"], swiftSettings: settings),
+            exclude: ["ARCHITECTURE.md", "otpd.toml"], swiftSettings: settings),
         .target(name: "SMPP", dependencies: ["SMSText"], swiftSettings: safeSettings),
         .target(name: "HTTPGateway", dependencies: ["SMSText", "LibCrypto"], swiftSettings: safeSettings),
         .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "HTTPGateway", "StrictTOML", "CTLS", "CCurl", "CLinuxShim"], exclude: ["OPERATING.md", "courier.toml"], swiftSettings: settings),

@@ -184,6 +184,11 @@ public enum Config {
         }
         purpose.grantLifeMs = UInt64(try r.integer("grant_seconds", 10...300) ?? 120) * 1_000
         purpose.requiresSession = try r.bool("require_session") ?? true
+        switch try r.choice("priority", ["high", "normal", "low"]) {
+        case "high": purpose.priority = .high
+        case "low": purpose.priority = .low
+        case .some, .none: purpose.priority = .normal
+        }
         let plain = MessageTexts.Own(text: try r.string("text"), texts: try r.stringTable("texts"))
         let payment = MessageTexts.Own(text: try r.string("payment_text"), texts: try r.stringTable("payment_texts"))
         guard payment.isEmpty || MessageTexts.isPayment(purpose) else {

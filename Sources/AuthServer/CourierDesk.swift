@@ -61,11 +61,11 @@ package final class CourierDesk {
     }
 
     private func take(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
-        guard key.count == 17, let time = Engine.dueTime(value: value) else { return }
+        guard key.count == 17, let found = Engine.due(value: value) else { return }
         let challenge = Bytes16(
             high: UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)),
             low: UInt64(bigEndian: key.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
-        due.push(MessageKey(challenge: challenge, send: key[16], notBefore: time))
+        due.push(MessageKey(challenge: challenge, send: key[16], priority: found.priority, notBefore: found.notBefore))
     }
 
     /// Messages that the batch made due.
@@ -87,8 +87,7 @@ package final class CourierDesk {
 
     /// A due message and a courier that would take it.
     func hasWork(now: UInt64) -> Bool {
-        guard let first = due.first, first.notBefore <= now else { return false }
-        return nextCourier() != nil
+        due.first(now: now) != nil && nextCourier() != nil
     }
 
     /// The couriers take turns.
@@ -105,8 +104,8 @@ package final class CourierDesk {
         take(engine)
         // Those that are over take no room; a queue of them, after a long time without couriers, must not hold up everybody.
         var left = Bounds.maxBatch
-        while left > 0, let first = due.first, first.notBefore <= context.now, state.store.canAccept, let courier = nextCourier() {
-            due.pop()
+        while left > 0, let first = due.first(now: context.now), state.store.canAccept, let courier = nextCourier() {
+            due.pop(first)
             left -= 1
             let result = engine.lease(
                 first, leaseMs: courier.leaseMs, token: entropy.next().token, context: context, state: &state)
@@ -117,7 +116,7 @@ package final class CourierDesk {
                 var push = draft.push
                 push.text = texts.render(draft, &scratch)
                 courier.send(isHeld: true) { try FieldEncoder.push(push, into: $0) }
-                due.push(MessageKey(challenge: first.challenge, send: first.send, notBefore: push.leaseUntilMs))
+                due.push(MessageKey(challenge: first.challenge, send: first.send, priority: first.priority, notBefore: push.leaseUntilMs))
             case .later:
                 // Whatever moved it to another time queued it for that time too: kept, this entry would be one more for each lease.
                 break

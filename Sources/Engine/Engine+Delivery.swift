@@ -130,7 +130,7 @@ extension Engine {
     }
 
     /// From a scan of the outbox at start: whether and when a stored message is due.
-    public static func dueTime(value: UnsafeRawBufferPointer) -> UInt64? {
+    public static func due(value: UnsafeRawBufferPointer) -> (notBefore: UInt64, priority: MessagePriority)? {
         guard value.count <= RecordBuffer.capacity else { return nil }
         var record = RecordBuffer()
         _ = record.fill { buffer in
@@ -139,8 +139,8 @@ extension Engine {
         }
         guard let message = OutboxRecord(from: &record) else { return nil }
         switch message.state {
-        case .queued: return message.notBefore
-        case .leased: return message.leaseUntil
+        case .queued: return (message.notBefore, message.priority)
+        case .leased: return (message.leaseUntil, message.priority)
         case .submitted, .delivered, .failed: return nil
         }
     }

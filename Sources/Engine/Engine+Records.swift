@@ -129,16 +129,17 @@ extension Engine {
 
     /// A new message of `challenge`, due at once.
     func queueMessage<S: State>(
-        _ challenge: borrowing ChallengeRecord, _ id: Bytes16, _ now: UInt64, _ state: inout S
+        _ challenge: borrowing ChallengeRecord, _ id: Bytes16, _ priority: MessagePriority, _ now: UInt64, _ state: inout S
     ) {
         var message = OutboxRecord()
+        message.priority = priority
         message.tenant = challenge.tenant
         message.generation = challenge.generation
         message.notBefore = now
         message.history.queuedAt = now
         message.expiresAt = challenge.expiresAt
         write(message, id, challenge.sends, &state)
-        dueMessages.append(MessageKey(challenge: id, send: challenge.sends, notBefore: now))
+        dueMessages.append(MessageKey(challenge: id, send: challenge.sends, priority: priority, notBefore: now))
     }
 
     /// Messages of a challenge that is over are dead: none is leased any more.

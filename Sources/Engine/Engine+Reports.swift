@@ -138,6 +138,6 @@ extension Engine {
         message.state = .queued
         message.notBefore = time
         write(message, m.challenge, m.send, &state)
-        dueMessages.append(MessageKey(challenge: m.challenge, send: m.send, notBefore: time))
+        dueMessages.append(MessageKey(challenge: m.challenge, send: m.send, priority: message.priority, notBefore: time))
     }
 }

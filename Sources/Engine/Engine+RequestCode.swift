@@ -163,7 +163,7 @@ extension Engine {
         record.clear()
         record.put(id)
         state.put(.slot, key(slot), record, expiresAt: challenge.expiresAt)
-        queueMessage(challenge, id, now, &state)
+        queueMessage(challenge, id, asker.purpose.priority, now, &state)
         emit(.codeRequested, context, &state) { event in
             event.tenant = asker.tenant.number
             event.purpose = m.purpose

@@ -60,7 +60,7 @@ extension Engine {
         challenge.resendAt = now + nextGap(asker.purpose, unverified: phone.classes[asker.index].sends.unverified)
         write(phone, asker.phoneIndex, now, &state)
         write(account, asker.accountIndex, of: challenge.tenant, challenge.account, now, &state)
-        queueMessage(challenge, id, now, &state)
+        queueMessage(challenge, id, asker.purpose.priority, now, &state)
         let (tenant, purpose, subject) = (challenge.tenant, challenge.purpose, account.subject)
         func tell(_ kind: EventPush.Kind, _ shadowed: Refusal?) {
             emit(kind, context, &state) { event in

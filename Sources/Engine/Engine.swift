@@ -166,13 +166,16 @@ public struct MessageKey: Sendable, Hashable {
     public var challenge: Bytes16
     /// From 1.
     public var send: UInt8
+    /// Its purpose's, when it was queued.
+    public var priority: MessagePriority
     /// No lease before it, engine milliseconds.
     public var notBefore: UInt64
 
-    /// All three.
-    public init(challenge: Bytes16, send: UInt8, notBefore: UInt64) {
+    /// All four.
+    public init(challenge: Bytes16, send: UInt8, priority: MessagePriority = .normal, notBefore: UInt64) {
         self.challenge = challenge
         self.send = send
+        self.priority = priority
         self.notBefore = notBefore
     }
 }

@@ -42,6 +42,7 @@ struct OutboxRecord {
     var isTaken = false
     /// A courier said that another gateway would take it, should the network give up.
     var hasOther = false
+    var priority = MessagePriority.normal
     var history = MessageHistory()
 
     init() {}
@@ -61,11 +62,12 @@ struct OutboxRecord {
         expiresAt = record.ms()
         if found != 1 {
             let flags = record.u8()
-            if flags > 31 { return nil }
+            guard let priority = MessagePriority(rawValue: flags >> 5) else { return nil }
+            self.priority = priority
             hasFailedOver = flags & 1 != 0
             isTaken = flags & 2 != 0
             hasOther = flags & 4 != 0
-            writtenOff = flags >> 3
+            writtenOff = flags >> 3 & 3
             if writtenOff > attempts { return nil }
             history = MessageHistory(from: &record)
         }
@@ -84,7 +86,7 @@ struct OutboxRecord {
         record.put(ms: notBefore)
         record.put(ms: expiresAt)
         let flags: UInt8 = (hasFailedOver ? 1 : 0) | (isTaken ? 2 : 0) | (hasOther ? 4 : 0)
-        record.put(flags | writtenOff << 3)
+        record.put(flags | writtenOff << 3 | priority.rawValue << 5)
         history.encode(into: &record)
     }
 }

@@ -73,6 +73,8 @@ public struct PurposePolicy: Sendable, Equatable {
     public var grantLifeMs: UInt64 = 120_000
     /// Whether the all-zero session is refused.
     public var requiresSession = true
+    /// Of its messages, while more wait than the couriers take.
+    public var priority = MessagePriority.normal
 
     /// Defaults for a login.
     public init(number: UInt16, name: String) {
@@ -89,6 +91,13 @@ public struct PurposePolicy: Sendable, Equatable {
         purpose.streak = .psd2Payment
         return purpose
     }()
+}
+
+/// Which messages go first while more wait than the couriers take; within one, those that are due first. The numbers are in records.
+public enum MessagePriority: UInt8, CaseIterable, Sendable {
+    case high = 1
+    case normal = 0
+    case low = 2
 }
 
 /// One tenant: its purposes and the budgets of its phones and accounts.

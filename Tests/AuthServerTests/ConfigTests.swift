@@ -47,6 +47,28 @@ import Wire
         throw TestError("the configuration was taken:\n\(text)")
     }
 
+    /// The example is a configuration, and what it says of defaults is true: with those lines written out it's the same one.
+    @Test func theExample() throws {
+        let path = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "Sources/AuthServer/otpd.toml")
+        let text = try String(contentsOf: path, encoding: .utf8)
+        let plain = try Config.parse(text, name: "otpd.toml")
+        var written = 0
+        let full = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            guard line.hasPrefix("# "), line.dropFirst(2).prefix(while: { $0 != " " }).allSatisfy({ $0 == "_" || $0.isLowercase }),
+                line.contains(" = ") else { return line }
+            written += 1
+            return line.dropFirst(2)
+        }
+        let same = try Config.parse(full.joined(separator: "\n"), name: "otpd.toml")
+        #expect(written == 26 && plain.tenants == same.tenants)
+        #expect(plain.listeners.map(\.mode) == same.listeners.map(\.mode) && plain.listeners.map(\.tenants) == same.listeners.map(\.tenants))
+        #expect(plain.commit == same.commit && plain.segmentBytes == same.segmentBytes)
+        #expect(plain.maxConnections == same.maxConnections && plain.connectionsPerUID == same.connectionsPerUID)
+        let login = try #require(plain.tenants.first?.purposes.first), payment = try #require(plain.tenants.first?.purposes.last)
+        #expect(login == .login && payment.codeLength == 8 && payment.streak == .psd2Payment && payment.priority == .high)
+    }
+
     @Test func takesAGoodFile() throws {
         let settings = try Config.parse(Self.good, name: "otpd.toml")
         #expect(settings.dataPath == "/var/lib/otpd/data")

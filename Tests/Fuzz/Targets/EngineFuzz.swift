@@ -37,6 +37,7 @@ struct EngineScript {
             (wide.phonesPerAccountDay, wide.openPerPhone, wide.verifiesPerPhoneMinute) = (5, 5, 50)
             wide.purposes[0].sendsPerChallenge = 5
             wide.purposes[1].alphabet = .lettersAndDigits
+            wide.purposes[1].priority = .high
             var tight = TenantPolicy(number: 2, name: "tight", shop: "Tight")
             (tight.unverifiedPerHour, tight.totalPerHour, tight.phonesPerAccountDay) = (3, 4, 1)
             (tight.openPerPhone, tight.accountsPerPhoneDay, tight.verifiesPerPhoneMinute) = (1, 2, 3)

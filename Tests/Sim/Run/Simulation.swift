@@ -106,6 +106,8 @@ final class Simulation {
         hammer.streak = StreakPolicy(blockAfter: 200)
         hammer.gapMs = [20_000]
         hammer.alphabet = .lettersAndDigits
+        hammer.priority = .low
+        open.purposes[1].priority = .high
         open.purposes.append(hammer)
         var settings = try ServerSettings(
             dataPath: folder + "/data", masterKeyPath: "", issuer: "sim",

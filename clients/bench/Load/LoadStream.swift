@@ -74,6 +74,12 @@ struct StreamResult {
             numberOfSignificantValueDigits: .three)
     }
 
+    var together: Histogram<UInt64> {
+        var sum = StreamResult.histogram()
+        for histogram in latencies { sum.add(histogram) }
+        return sum
+    }
+
     var seconds: Double { Double(nanos) / 1e9 }
     var replies: Int { counts.reduce(0) { $0 + $1.reduce(0, +) } }
     func replies(_ operation: Operation) -> Int { counts[operation.rawValue].reduce(0, +) }

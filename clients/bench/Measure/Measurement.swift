@@ -30,6 +30,8 @@ struct Measurement {
     var slowSyncMs: Double = 0
     /// Replies a second: each repetition's.
     var rates: [Double] = []
+    /// p99 of all requests together, microseconds: each repetition's.
+    var tails: [Double] = []
     /// By operation; whole errands under `errand`.
     var latencies: [(String, Latency)] = []
     /// Of all requests together.
@@ -44,10 +46,18 @@ struct Measurement {
     var allocationsPerReply: Double?
     var callsPerReply: Double?
 
-    /// Of the repetitions.
-    var rate: Double {
-        let sorted = rates.sorted()
+    /// Medians of the repetitions.
+    var rate: Double { Measurement.median(rates) }
+    var p99: Double { Measurement.median(tails) }
+
+    private static func median(_ values: [Double]) -> Double {
+        let sorted = values.sorted()
         return sorted.isEmpty ? 0 : sorted[sorted.count / 2]
+    }
+
+    mutating func add(repetition result: StreamResult) {
+        rates.append(result.rate)
+        tails.append(Latency(result.together).p99)
     }
 
     func latency(_ operation: Operation) -> Latency? { latencies.first { $0.0 == operation.name }?.1 }
@@ -58,9 +68,7 @@ struct Measurement {
             return histogram.totalCount > 0 ? (operation.name, Latency(histogram)) : nil
         }
         if mix == .cycle || mix == .guess { latencies.append(("errand", Latency(result.errands))) }
-        var together = StreamResult.histogram()
-        for histogram in result.latencies { together.add(histogram) }
-        all = Latency(together)
+        all = Latency(result.together)
         outcomes = result.outcomes
         unanswered = result.unanswered
     }

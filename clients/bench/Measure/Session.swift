@@ -54,33 +54,61 @@ final class Session {
     func measure(_ name: String, _ streams: [LoadStream], _ timing: Timing, spread: String = "fresh") throws
         -> [Measurement]
     {
+        let load = try begin(name, streams, timing, spread: spread)
+        for _ in 0..<timing.repetitions { try load.once() }
+        return load.result
+    }
+
+    /// The same, repetition by repetition: other loads have theirs in between.
+    func begin(_ name: String, _ streams: [LoadStream], _ timing: Timing, spread: String = "fresh") throws -> Load {
         if streams.contains(where: { $0.mix.needsKnown }) { try prepare(1_000) }
-        var measurements = streams.map {
+        return Load(self, streams, timing, streams.map {
             Measurement(
                 name: name, target: target.kind, mix: $0.mix, clients: $0.clients, depth: $0.depth,
-                offeredRate: $0.rate,
-                spread: spread, records: records, slowSyncMs: slowSyncMs)
+                offeredRate: $0.rate, spread: spread, records: records, slowSyncMs: slowSyncMs)
+        })
+    }
+
+    /// Streams side by side on the target, again and again.
+    final class Load {
+        private let session: Session
+        private let streams: [LoadStream]
+        private let timing: Timing
+        private var measurements: [Measurement]
+        private var sums: [StreamResult]
+        private var ends = Ends()
+
+        fileprivate init(_ session: Session, _ streams: [LoadStream], _ timing: Timing, _ measurements: [Measurement]) {
+            self.session = session
+            self.streams = streams
+            self.timing = timing
+            self.measurements = measurements
+            sums = streams.map { _ in StreamResult() }
         }
-        var sums = streams.map { _ in StreamResult() }
-        var ends = Ends()
-        for _ in 0..<timing.repetitions {
-            let engine = try makeEngine()
-            let beside = try streams.dropFirst().map { try SideLoad(try makeEngine(), $0, timing) }
+
+        func once() throws {
+            let engine = try session.makeEngine()
+            let beside = try streams.dropFirst().map { try SideLoad(try session.makeEngine(), $0, timing) }
             var results = try engine.run(
                 Array(streams.prefix(1)), warmUp: timing.warmUp, seconds: timing.seconds,
-                atStart: { ends.start(try self.instant()) }, atEnd: { ends.end(try self.instant()) })
+                atStart: { ends.start(try session.instant()) }, atEnd: { ends.end(try session.instant()) })
             for side in beside { results.append(try side.finish()) }
-            nextShopper = engine.nextShopper
+            session.nextShopper = engine.nextShopper
             for index in streams.indices {
-                measurements[index].rates.append(results[index].rate)
+                measurements[index].add(repetition: results[index])
                 sums[index].add(results[index])
             }
         }
-        for index in streams.indices { measurements[index].take(sums[index]) }
-        ends.fill(
-            &measurements[0], replies: Double(max(1, sums.reduce(0) { $0 + $1.replies })),
-            seconds: sums[0].seconds)
-        return measurements
+
+        /// Of all repetitions so far.
+        var result: [Measurement] {
+            var found = measurements
+            for index in streams.indices { found[index].take(sums[index]) }
+            ends.fill(
+                &found[0], replies: Double(max(1, sums.reduce(0) { $0 + $1.replies })),
+                seconds: sums[0].seconds)
+            return found
+        }
     }
 
     /// Probe counts over a load of `limit` errands by one client.

@@ -11,26 +11,17 @@ struct Suite {
     let seed: UInt64
 
     mutating func run(peers: Bool, slowMicros: Int, sizes: [Int], sustained: Double) throws {
+        let others: [TargetKind] = peers ? [.redisAlways, .redisEverysec, .postgres] : []
+        try sideBySide([.echo, .floor, .otpd] + others)
         try against(.echo) { try $0.ceiling($1) }
-        try against(.floor) { suite, session in
-            try suite.closed(session)
-            try suite.open(session)
-        }
+        try against(.floor) { try $0.open($1) }
         try against(.otpd) { suite, session in
             try suite.own(session)
             try suite.requestsAlone()
         }
         try slowDisk(slowMicros)
         if sustained > 0 { try sustain(seconds: sustained) }
-        if peers {
-            for kind in [TargetKind.redisAlways, .redisEverysec, .postgres] {
-                try against(kind) { suite, session in
-                    try suite.closed(session)
-                    try suite.closed(session, .lookup, clients: [suite.counts.last ?? 64])
-                    if kind != .redisEverysec { try suite.open(session) }
-                }
-            }
-        }
+        for kind in others where kind != .redisEverysec { try against(kind) { try $0.open($1) } }
         for size in sizes { try scale(size) }
         try count()
     }
@@ -63,10 +54,33 @@ struct Suite {
         }
     }
 
-    /// The load generator's own ceiling, with and without pipelining.
+    /// What is compared, on all targets in turn, repetition by repetition: what the machine does meanwhile meets all of them.
+    private mutating func sideBySide(_ kinds: [TargetKind]) throws {
+        progress("side by side: \(kinds.map(\.rawValue).joined(separator: ", "))")
+        let sessions = try kinds.map { try Session($0, options, seed: seed) }
+        let many = counts.last ?? 64
+        for count in counts { try inTurn(sessions.map { ($0, .cycle, count) }) }
+        for count in counts where count != many {
+            try inTurn(sessions.filter { $0.target.kind == .echo || $0.target.kind == .otpd }.map { ($0, .lookup, count) })
+        }
+        try inTurn(sessions.filter { $0.target.kind != .floor }.map { ($0, .lookup, many) })
+        for session in sessions { try session.target.stop() }
+    }
+
+    private mutating func inTurn(_ parts: [(session: Session, mix: Mix, clients: Int)]) throws {
+        try inTurn(
+            parts.map { try $0.session.begin($0.mix.rawValue, [LoadStream(mix: $0.mix, clients: $0.clients)], timing) })
+    }
+
+    private mutating func inTurn(_ loads: [Session.Load]) throws {
+        for _ in 0..<timing.repetitions {
+            for load in loads { try load.once() }
+        }
+        for load in loads { add(load.result) }
+    }
+
+    /// The load generator's own ceiling when it pipelines.
     private mutating func ceiling(_ session: Session) throws {
-        try closed(session)
-        try closed(session, .lookup)
         var deep = LoadStream(mix: .lookup, clients: 16)
         deep.depth = 16
         add(try session.measure("lookup pipelined", [deep], timing))
@@ -87,8 +101,6 @@ struct Suite {
 
     private mutating func own(_ session: Session) throws {
         let many = counts.last ?? 64
-        try closed(session)
-        try closed(session, .lookup)
         for mix in [Mix.guess, .refusal, .retry] {
             try closed(session, mix, clients: [min(16, many)])
         }
@@ -116,10 +128,10 @@ struct Suite {
     private mutating func lookupsUnderWrites(_ session: Session, _ many: Int) throws {
         var looks = LoadStream(mix: .lookup, clients: many)
         looks.rate = 2_000
-        add(try session.measure("lookup idle", [looks], timing))
-        add(
-            try session.measure(
-                "lookup under writes", [LoadStream(mix: .cycle, clients: many), looks], timing))
+        try inTurn([
+            session.begin("lookup idle", [looks], timing),
+            session.begin("lookup under writes", [LoadStream(mix: .cycle, clients: many), looks], timing),
+        ])
     }
 
     /// Customers of the shop in the long run.
@@ -152,12 +164,12 @@ struct Suite {
         options.slowSyncMicros = micros
         let clients = [1, 16, 64]
         try against(.otpd, options) { suite, session in
-            try suite.closed(session, clients: clients)
             var looks = LoadStream(mix: .lookup, clients: 64)
             looks.rate = 2_000
-            suite.add(
-                try session.measure(
-                    "lookup under writes", [LoadStream(mix: .cycle, clients: 64), looks], suite.timing))
+            try suite.inTurn(
+                clients.map { try session.begin("cycle", [LoadStream(mix: .cycle, clients: $0)], suite.timing) } + [
+                    session.begin("lookup under writes", [LoadStream(mix: .cycle, clients: 64), looks], suite.timing)
+                ])
         }
     }
 

@@ -74,6 +74,7 @@ struct Report {
             ("spread", .string(m.spread)), ("records", .number(Double(m.records))),
             ("slow_sync_ms", .number(m.slowSyncMs)),
             ("replies_per_second", .number(m.rate)), ("repetitions", .array(m.rates.map { .number($0) })),
+            ("p99_us_repetitions", .array(m.tails.map { .number($0) })),
             ("latency", .object([("all", json(m.all))] + m.latencies.map { ($0.0, json($0.1)) })),
             ("outcomes", .string(m.outcomes)), ("unanswered", .number(Double(m.unanswered))),
             ("syncs_per_second", .optional(m.syncsPerSecond)),
