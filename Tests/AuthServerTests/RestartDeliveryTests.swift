@@ -61,10 +61,10 @@ import Wire
     }
 
     /// More wait than the couriers take: those of a purpose with a higher priority go first, whenever they were asked for, over restarts too.
-    @Test(arguments: [false, true]) func whatIsUrgentGoesFirst(_ isFolded: Bool) throws {
+    @Test(arguments: [false, true], [[MessagePriority.normal, .high], [.low, .normal]])
+    func whatIsUrgentGoesFirst(_ isFolded: Bool, _ priorities: [MessagePriority]) throws {
         let server = try TestServer { settings in
-            settings.tenants[0].purposes[0].priority = .low
-            settings.tenants[0].purposes[1].priority = .high
+            for (index, priority) in priorities.enumerated() { settings.tenants[0].purposes[index].priority = priority }
         }
         let asker = try server.peer()
         var asked: [(purpose: UInt16, id: Bytes16)] = []
