@@ -215,6 +215,18 @@ extension Batch {
     }
 }
 
+extension Opcode {
+    /// A request of it changes nothing, as `Request.isWrite` says below: it needn't wait for the round of those who write.
+    var readsOnly: Bool {
+        switch self {
+        case .ping, .status, .quota, .checkGrant: true
+        case .hello, .goodbye, .requestCode, .resend, .verify, .cancel, .redeemGrant, .leaseMessages, .message, .reportMessage, .reportReceipt,
+            .reportRoute, .subscribe, .event, .acknowledge, .stats, .drain, .showRoute, .drainRoute:
+            false
+        }
+    }
+}
+
 extension Request {
     /// Changes state: waits for the sync, and for room in the journal.
     var isWrite: Bool {

@@ -94,7 +94,7 @@ public struct PurposePolicy: Sendable, Equatable {
 }
 
 /// Which messages go first while more wait than the couriers take; within one, those that are due first. The numbers are in records.
-public enum MessagePriority: UInt8, CaseIterable, Sendable {
+public enum MessagePriority: UInt8, Sendable {
     case high = 1
     case normal = 0
     case low = 2

@@ -42,14 +42,6 @@ public enum Opcode: UInt16, Sendable, CaseIterable {
         }
     }
 
-    /// A request of this opcode changes nothing: it may be answered before others that were sent earlier on other connections.
-    public var readsOnly: Bool {
-        switch self {
-        case .ping, .status, .quota, .checkGrant: true
-        default: false
-        }
-    }
-
     /// A frame of this opcode only ever travels from server to client.
     public var isPush: Bool {
         switch self {

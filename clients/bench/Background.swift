@@ -13,13 +13,7 @@ final class Background: @unchecked Sendable {  // `stop` joins the thread before
     init(everyMs: UInt32, _ work: @escaping () throws -> Void) throws {
         everyMicros = everyMs * 1_000
         self.work = work
-        let code = pthread_create(
-            &thread, nil,
-            { argument in
-                if let argument { Unmanaged<Background>.fromOpaque(argument).takeRetainedValue().run() }
-                return nil
-            }, Unmanaged.passRetained(self).toOpaque())
-        guard code == 0 else { throw BenchError("pthread_create: \(String(cString: strerror(code)))") }
+        thread = try startThread { self.run() }
     }
 
     private func run() {

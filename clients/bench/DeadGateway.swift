@@ -222,13 +222,7 @@ final class DeadSMSC: @unchecked Sendable {  // `submits` is the thread's, read 
         // Bound and not listening: refused.
         guard kind != .refusing else { return }
         guard listen(listener, 16) == 0 else { throw BenchError("listen: \(String(cString: strerror(errno)))") }
-        var thread = pthread_t()
-        let me = Unmanaged.passRetained(self)
-        let code = pthread_create(&thread, nil, { me in
-            if let me { Unmanaged<DeadSMSC>.fromOpaque(me).takeUnretainedValue().serve() }
-            return nil
-        }, me.toOpaque())
-        guard code == 0 else { throw BenchError("pthread_create: \(String(cString: strerror(code)))") }
+        _ = try startThread { self.serve() }
     }
 
     /// One connection after the other, until the process ends.

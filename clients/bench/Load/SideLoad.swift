@@ -15,13 +15,7 @@ final class SideLoad: @unchecked Sendable {  // `finish` joins the thread before
         self.engine = engine
         self.stream = stream
         self.timing = timing
-        let code = pthread_create(
-            &thread, nil,
-            { argument in
-                if let argument { Unmanaged<SideLoad>.fromOpaque(argument).takeRetainedValue().run() }
-                return nil
-            }, Unmanaged.passRetained(self).toOpaque())
-        guard code == 0 else { throw BenchError("pthread_create: \(String(cString: strerror(code)))") }
+        thread = try startThread { self.run() }
     }
 
     private func run() {
