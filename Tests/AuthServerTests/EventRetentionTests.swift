@@ -1,4 +1,3 @@
-import Synchronization
 import Testing
 import Wire
 
@@ -7,20 +6,6 @@ import Wire
 /// Events are kept for 30 days of engine time. Who asks later, or falls that far behind, is told; nobody misses an event in silence.
 @Suite struct EventRetentionTests {
     private static let keptMs: UInt64 = 30 * 86_400_000
-
-    /// A machine whose clocks stand still until a test moves them.
-    private final class StillClock: Sendable {
-        private let passedMs = Mutex<UInt64>(0)
-
-        func pass(_ ms: UInt64) { passedMs.withLock { $0 += ms } }
-
-        var source: ClockSource {
-            let passed = { self.passedMs.withLock { $0 } }
-            return ClockSource(
-                bootID: (1, 7), boottimeMs: { 1_000_000 + passed() }, wallMs: { 1_800_000_000_000 + passed() }
-            )
-        }
-    }
 
     private func subscribe(
         _ peer: RawPeer, _ start: Subscribe.Start, after cursor: Cursor = .zero, credit: UInt16
