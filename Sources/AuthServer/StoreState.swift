@@ -16,7 +16,7 @@ package struct StoreState: State {
 
     package mutating func beginRequest() { highestRead = 0 }
 
-    package mutating func read(_ table: Table, _ key: RecordKey, into record: inout RecordBuffer) -> Bool {
+    package mutating func read(_ table: Table, _ key: RecordKey, into record: borrowing RecordBuffer) -> Bool {
         var result: ReadResult?
         let isThere = record.fill { buffer in
             key.withBytes { bytes in
@@ -36,7 +36,7 @@ package struct StoreState: State {
         return isThere
     }
 
-    package mutating func put(_ table: Table, _ key: RecordKey, _ record: RecordBuffer, expiresAt: UInt64) {
+    package mutating func put(_ table: Table, _ key: RecordKey, _ record: borrowing RecordBuffer, expiresAt: UInt64) {
         key.withBytes { key in
             record.withBytes { value in
                 store.put(table: table.rawValue, key: key, value: value, expiresAt: expiresAt)

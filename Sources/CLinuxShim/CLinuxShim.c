@@ -240,3 +240,26 @@ int linux_notify(const char *message) {
     close(fd);
     return result;
 }
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) static uint32_t crc32c_by_instruction(uint64_t crc, const uint8_t *bytes, size_t length) {
+    for (; length >= 8; bytes += 8, length -= 8) {
+        uint64_t word;
+        memcpy(&word, bytes, 8);
+        crc = __builtin_ia32_crc32di(crc, word);
+    }
+    for (; length > 0; bytes++, length--) crc = __builtin_ia32_crc32qi((uint32_t)crc, *bytes);
+    return (uint32_t)crc;
+}
+#endif
+
+int linux_crc32c(uint32_t *crc, const void *bytes, size_t length) {
+#if defined(__x86_64__)
+    if (!__builtin_cpu_supports("sse4.2")) return 0;
+    *crc = ~crc32c_by_instruction(~*crc, bytes, length);
+    return 1;
+#else
+    (void)crc, (void)bytes, (void)length;
+    return 0;
+#endif
+}

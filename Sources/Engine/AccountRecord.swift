@@ -1,43 +1,50 @@
 import Wire
 
-/// What is remembered of an account. Each assurance class has budgets of its own.
-struct AccountRecord {
+/// What is remembered of an account. Each assurance class has budgets of its own. As large as a phone's, and as little copied.
+struct AccountRecord: ~Copyable {
     static let schema: UInt8 = 1
 
     /// One class of askers.
-    struct Class {
-        var sends = SendWindow()
-        var phones = RecentSet()
-        init() {}
+    struct Class: ~Copyable {
+        var sends: SendWindow
+        var phones: RecentSet
+
+        @inline(__always) init() {
+            sends = SendWindow()
+            phones = RecentSet()
+        }
+
+        @inline(__always) init(from record: borrowing RecordBuffer) {
+            sends = SendWindow(from: record)
+            phones = RecentSet(from: record)
+        }
     }
 
     /// Stands for the account in events: 6 bytes of engine time, 10 random ones.
     var subject = Bytes16.zero
-    var classes = InlineArray<3, Class>(repeating: Class())
+    var classes: InlineArray<3, Class>
     /// When it and its subject's record end, engine milliseconds; 0 = not written yet. Not part of its bytes.
     var keptUntil: UInt64 = 0
+    /// Nothing is remembered.
+    var isNew: Bool { keptUntil == 0 }
 
-    init() {}
+    @inline(__always) init() { classes = InlineArray { _ in Class() } }
 
-    /// `nil` when the bytes aren't a record of this schema.
-    init?(from record: inout RecordBuffer) {
+    /// The record is damaged, or not whole, when its bytes aren't of this schema.
+    @inline(__always) init(from record: borrowing RecordBuffer) {
         record.schema(AccountRecord.schema)
         keptUntil = record.expiresAt
         subject = record.bytes16()
-        for index in 0..<3 {
-            classes[index].sends = SendWindow(from: &record)
-            classes[index].phones = RecentSet(from: &record)
-        }
-        if !record.isWhole { return nil }
+        classes = InlineArray { _ in Class(from: record) }
     }
 
-    func encode(into record: inout RecordBuffer) {
+    @inline(__always) func encode(into record: borrowing RecordBuffer) {
         record.clear()
         record.put(AccountRecord.schema)
         record.put(subject)
         for index in 0..<3 {
-            classes[index].sends.encode(into: &record)
-            classes[index].phones.encode(into: &record)
+            classes[index].sends.encode(into: record)
+            classes[index].phones.encode(into: record)
         }
     }
 }

@@ -63,7 +63,7 @@ struct ChallengeRecord {
     init() {}
 
     /// `nil` when the bytes aren't a record of this schema.
-    init?(from record: inout RecordBuffer) {
+    init?(from record: borrowing RecordBuffer) {
         record.schema(ChallengeRecord.schema)
         epoch = record.epoch
         guard let state = State(rawValue: record.u8()) else { return nil }
@@ -94,11 +94,11 @@ struct ChallengeRecord {
         webHost = record.blob()
         androidHash = record.blob()
         locale = record.blob()
-        verdicts = VerdictList(from: &record)
+        verdicts = VerdictList(from: record)
         if !record.isWhole || asker > 2 { return nil }
     }
 
-    func encode(into record: inout RecordBuffer) {
+    func encode(into record: borrowing RecordBuffer) {
         record.clear()
         record.put(ChallengeRecord.schema)
         record.put(state.rawValue)
@@ -128,6 +128,6 @@ struct ChallengeRecord {
         record.put(webHost)
         record.put(androidHash)
         record.put(locale)
-        verdicts.encode(into: &record)
+        verdicts.encode(into: record)
     }
 }

@@ -16,12 +16,12 @@ extension Engine {
         challenge.state = .cancelled
         challenge.verdicts.append(Verdict(tag: tag, digest: digest.high, status: Status.done.rawValue))
         close(challenge, m.challenge, &state)
-        let phoneIndex = index(.phone, challenge.tenant, challenge.phone)
+        let phoneIndex = self.phoneIndex(challenge.tenant, challenge.phone)
         var phone = readPhone(phoneIndex, &state)
         phone.classes[Int(challenge.asker)].open.remove(m.challenge)
         write(phone, phoneIndex, context.now, &state)
         let subject = subject(
-            of: index(.account, challenge.tenant, challenge.account), challenge.tenant, challenge.account, context.now, &state)
+            of: accountIndex(challenge.tenant, challenge.account), challenge.tenant, challenge.account, context.now, &state)
         let (tenant, purpose) = (challenge.tenant, challenge.purpose)
         emit(.challengeCancelled, context, &state) { event in
             event.tenant = tenant

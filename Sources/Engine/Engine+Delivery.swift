@@ -118,7 +118,7 @@ extension Engine {
             write(challenge, id, &state)
         }
         let subject = subject(
-            of: index(.account, challenge.tenant, challenge.account), challenge.tenant, challenge.account,
+            of: accountIndex(challenge.tenant, challenge.account), challenge.tenant, challenge.account,
             context.now, &state)
         let (tenant, purpose) = (challenge.tenant, challenge.purpose)
         emit(kind, context, &state) { event in
@@ -132,12 +132,12 @@ extension Engine {
     /// From a scan of the outbox at start: whether and when a stored message is due.
     public static func due(value: UnsafeRawBufferPointer) -> (notBefore: UInt64, priority: MessagePriority)? {
         guard value.count <= RecordBuffer.capacity else { return nil }
-        var record = RecordBuffer()
+        let record = RecordBuffer()
         _ = record.fill { buffer in
             buffer.copyMemory(from: value)
             return value.count
         }
-        guard let message = OutboxRecord(from: &record) else { return nil }
+        guard let message = OutboxRecord(from: record) else { return nil }
         switch message.state {
         case .queued: return (message.notBefore, message.priority)
         case .leased: return (message.leaseUntil, message.priority)

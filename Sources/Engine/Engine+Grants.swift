@@ -50,7 +50,7 @@ extension Engine {
     private func isFor(
         _ grant: GrantRecord, _ purpose: UInt16, _ account: AccountBytes, _ session: Bytes32
     ) -> Bool {
-        grant.purpose == purpose && grant.session == session && grant.account == index(.account, grant.tenant, account)
+        grant.purpose == purpose && grant.session == session && grant.account == accountIndex(grant.tenant, account)
     }
 
     private func reply(_ grant: borrowing GrantRecord) -> Reply {

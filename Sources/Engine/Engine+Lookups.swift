@@ -50,21 +50,26 @@ extension Engine {
         if let status = invalid(m.account, m.phone, m.session, purpose) { return .refused(status) }
         let now = context.now
         let asker = Asker(
-            tenant: tenant, purpose: purpose, phoneIndex: index(.phone, tenant.number, m.phone),
-            accountIndex: index(.account, tenant.number, m.account), index: Int(m.assurance))
+            tenant: tenant, purpose: purpose, phoneIndex: phoneIndex(tenant.number, m.phone),
+            accountIndex: accountIndex(tenant.number, m.account), index: Int(m.assurance))
         if let refusal = blocked(m.account, m.phone, asker, context, &state) { return .refused(refusal) }
         let phones = readPhone(asker.phoneIndex, &state)
-        let accounts = readAccount(asker.accountIndex, &state) ?? AccountRecord()
+        let accounts = readAccount(asker.accountIndex, &state)
         let slot = slotIndex(tenant.number, m.account, m.purpose, .zero, m.session)
         if let refusal = wouldRefuse(m, slot, phones, accounts, asker, caller, context, &state) {
             return .refused(refusal)
         }
-        let (phone, account) = (phones.classes[asker.index], accounts.classes[asker.index])
+        return .quota(left(phones.classes[asker.index], accounts.classes[asker.index], tenant, now))
+    }
+
+    private func left(
+        _ phone: borrowing PhoneRecord.Class, _ account: borrowing AccountRecord.Class, _ tenant: TenantPolicy, _ now: UInt64
+    ) -> Quota.Reply {
         var reply = Quota.Reply()
         reply.sendsLeftHour = left(phone.sends, account.sends, tenant.unverifiedPerHour, RuleBounds.hourMs, now)
         reply.sendsLeftDay = left(phone.sends, account.sends, tenant.unverifiedPerDay, RuleBounds.dayMs, now)
         reply.openLeft = UInt8(clamping: tenant.openPerPhone - phone.open.live(now: now))
-        return .quota(reply)
+        return reply
     }
 
     /// As RequestCode goes: join in the gap, else resend, else a new challenge.

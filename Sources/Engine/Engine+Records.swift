@@ -3,36 +3,35 @@ import Wire
 /// Typed reads and writes. A record that can't be decoded is a storage doubt, so it ends the process (P6).
 extension Engine {
     func readChallenge<S: State>(_ id: Bytes16, _ state: inout S) -> ChallengeRecord? {
-        guard state.read(.challenge, RecordKey(id), into: &record) else { return nil }
-        guard let challenge = ChallengeRecord(from: &record) else {
+        guard state.read(.challenge, RecordKey(id), into: record) else { return nil }
+        guard let challenge = ChallengeRecord(from: record) else {
             preconditionFailure("a challenge record can't be decoded: the data folder is of another version or damaged")
         }
         return challenge
     }
 
     func write<S: State>(_ challenge: borrowing ChallengeRecord, _ id: Bytes16, _ state: inout S) {
-        challenge.encode(into: &record)
+        challenge.encode(into: record)
         state.put(.challenge, RecordKey(id), record, expiresAt: id.timeMs + RuleBounds.challengeRecordMs)
     }
 
     func readPhone<S: State>(_ index: Bytes16, _ state: inout S) -> PhoneRecord {
-        guard state.read(.phone, key(index), into: &record) else { return PhoneRecord() }
-        guard let phone = PhoneRecord(from: &record) else {
-            preconditionFailure("a phone record can't be decoded: the data folder is of another version or damaged")
-        }
+        guard state.read(.phone, key(index), into: record) else { return PhoneRecord() }
+        let phone = PhoneRecord(from: record)
+        precondition(record.isWhole, "a phone record can't be decoded: the data folder is of another version or damaged")
         return phone
     }
 
     func write<S: State>(_ phone: borrowing PhoneRecord, _ index: Bytes16, _ now: UInt64, _ state: inout S) {
-        phone.encode(into: &record)
+        phone.encode(into: record)
         state.put(.phone, key(index), record, expiresAt: now + RuleBounds.dayMs)
     }
 
-    func readAccount<S: State>(_ index: Bytes16, _ state: inout S) -> AccountRecord? {
-        guard state.read(.account, key(index), into: &record) else { return nil }
-        guard let account = AccountRecord(from: &record) else {
-            preconditionFailure("an account record can't be decoded: the data folder is of another version or damaged")
-        }
+    /// A new one when there is none.
+    func readAccount<S: State>(_ index: Bytes16, _ state: inout S) -> AccountRecord {
+        guard state.read(.account, key(index), into: record) else { return AccountRecord() }
+        let account = AccountRecord(from: record)
+        precondition(record.isWhole, "an account record can't be decoded: the data folder is of another version or damaged")
         return account
     }
 
@@ -50,7 +49,7 @@ extension Engine {
             record.put(name)
             state.put(.subject, RecordKey(account.subject), record, expiresAt: keptUntil)
         }
-        account.encode(into: &record)
+        account.encode(into: record)
         state.put(.account, key(index), record, expiresAt: keptUntil)
     }
 
@@ -58,14 +57,15 @@ extension Engine {
     func subject<S: State>(
         of index: Bytes16, _ tenant: UInt32, _ name: AccountBytes, _ now: UInt64, _ state: inout S
     ) -> Bytes16 {
-        guard let account = readAccount(index, &state) else { return .zero }
+        let account = readAccount(index, &state)
+        guard !account.isNew else { return .zero }
         if account.keptUntil < now + RuleBounds.subjectRenewMs { write(account, index, of: tenant, name, now, &state) }
         return account.subject
     }
 
     func readStreak<S: State>(_ index: Bytes16, _ state: inout S) -> StreakRecord {
-        guard state.read(.streak, key(index), into: &record) else { return StreakRecord() }
-        guard let streak = StreakRecord(from: &record) else {
+        guard state.read(.streak, key(index), into: record) else { return StreakRecord() }
+        guard let streak = StreakRecord(from: record) else {
             preconditionFailure("a streak record can't be decoded: the data folder is of another version or damaged")
         }
         return streak
@@ -74,29 +74,29 @@ extension Engine {
     func write<S: State>(
         _ streak: borrowing StreakRecord, _ index: Bytes16, _ policy: StreakPolicy, _ now: UInt64, _ state: inout S
     ) {
-        streak.encode(into: &record)
+        streak.encode(into: record)
         // At the cap only an administrator ends it. Getting there costs twenty sends to one phone, so such records are few.
         let isOff = streak.total >= policy.disableAfter
         state.put(.streak, key(index), record, expiresAt: isOff ? 0 : now + RuleBounds.streakKeepMs)
     }
 
     func readGrant<S: State>(_ id: Bytes16, _ state: inout S) -> GrantRecord? {
-        guard state.read(.grant, RecordKey(id), into: &record) else { return nil }
-        guard let grant = GrantRecord(from: &record) else {
+        guard state.read(.grant, RecordKey(id), into: record) else { return nil }
+        guard let grant = GrantRecord(from: record) else {
             preconditionFailure("a grant record can't be decoded: the data folder is of another version or damaged")
         }
         return grant
     }
 
     func write<S: State>(_ grant: borrowing GrantRecord, _ id: Bytes16, _ state: inout S) {
-        grant.encode(into: &record)
+        grant.encode(into: record)
         // Long enough for any retry of the RedeemGrant that spent it.
         state.put(.grant, RecordKey(id), record, expiresAt: grant.expiresAt + RuleBounds.maxRequestAgeMs)
     }
 
     func readMessage<S: State>(_ challenge: Bytes16, _ send: UInt8, _ state: inout S) -> OutboxRecord? {
-        guard state.read(.outbox, RecordKey(challenge, send), into: &record) else { return nil }
-        guard let message = OutboxRecord(from: &record) else {
+        guard state.read(.outbox, RecordKey(challenge, send), into: record) else { return nil }
+        guard let message = OutboxRecord(from: record) else {
             preconditionFailure("an outbox record can't be decoded: the data folder is of another version or damaged")
         }
         return message
@@ -105,14 +105,14 @@ extension Engine {
     func write<S: State>(
         _ message: borrowing OutboxRecord, _ challenge: Bytes16, _ send: UInt8, _ state: inout S
     ) {
-        message.encode(into: &record)
+        message.encode(into: record)
         state.put(
             .outbox, RecordKey(challenge, send), record, expiresAt: challenge.timeMs + RuleBounds.challengeRecordMs)
     }
 
     func readReference<S: State>(_ index: Bytes16, _ state: inout S) -> ReferenceRecord? {
-        guard state.read(.reference, key(index), into: &record) else { return nil }
-        guard let reference = ReferenceRecord(from: &record) else {
+        guard state.read(.reference, key(index), into: record) else { return nil }
+        guard let reference = ReferenceRecord(from: record) else {
             preconditionFailure(
                 "a reference record can't be decoded: the data folder is of another version or damaged")
         }
@@ -121,7 +121,7 @@ extension Engine {
 
     /// It ends with the message that it names.
     func write<S: State>(_ reference: borrowing ReferenceRecord, _ index: Bytes16, _ state: inout S) {
-        reference.encode(into: &record)
+        reference.encode(into: record)
         state.put(
             .reference, key(index), record,
             expiresAt: reference.challenge.timeMs + RuleBounds.challengeRecordMs)

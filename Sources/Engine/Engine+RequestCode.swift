@@ -29,8 +29,8 @@ extension Engine {
             return repeated(known, id, digest, caller, context, &state)
         }
         let asker = Asker(
-            tenant: tenant, purpose: purpose, phoneIndex: index(.phone, tenant.number, m.phone),
-            accountIndex: index(.account, tenant.number, m.account), index: Int(m.assurance),
+            tenant: tenant, purpose: purpose, phoneIndex: phoneIndex(tenant.number, m.phone),
+            accountIndex: accountIndex(tenant.number, m.account), index: Int(m.assurance),
             isCounted: caller.isCounted)
         if let refusal = blocked(m.account, m.phone, asker, context, &state) {
             refused(refusal, m, asker, context, &state)
@@ -48,7 +48,7 @@ extension Engine {
     func openChallenge<S: State>(
         in slot: Bytes16, _ caller: Caller, _ context: BatchContext, _ state: inout S
     ) -> (id: Bytes16, challenge: ChallengeRecord)? {
-        guard state.read(.slot, key(slot), into: &record) else { return nil }
+        guard state.read(.slot, key(slot), into: record) else { return nil }
         let id = record.bytes16()
         guard let open = readChallenge(id, &state), open.state == .open, open.expiresAt > context.now,
             isValid(open, caller, context)
@@ -137,8 +137,7 @@ extension Engine {
     ) -> Reply {
         let now = context.now
         var phone = readPhone(asker.phoneIndex, &state)
-        let known = readAccount(asker.accountIndex, &state)
-        var account = known ?? AccountRecord()
+        var account = readAccount(asker.accountIndex, &state)
         let replaced = former.flatMap { $0.challenge.phone == m.phone ? $0.id : nil }
         let verdict = gate(phone, account, asker, resending: nil, replacing: replaced, now)
         if let refusal = verdict.refusal {
@@ -152,7 +151,7 @@ extension Engine {
 
         // Time first: the records of new accounts then lie side by side in the database, and a checkpoint writes one page for many of them.
         // It tells no more than the first event of the account does.
-        if known == nil { account.subject = entropy.subject(at: now) }
+        if account.isNew { account.subject = entropy.subject(at: now) }
         debit(&phone, &account, asker, now)
         let challenge = newChallenge(
             m, digest, asker, now, entropy, unverified: phone.classes[asker.index].sends.unverified)
@@ -221,7 +220,7 @@ extension Engine {
         closed.state = .superseded
         killMessages(closed, id, &state)
         write(closed, id, &state)
-        let index = self.index(.phone, former.tenant, former.phone)
+        let index = phoneIndex(former.tenant, former.phone)
         if index == asker.phoneIndex {
             phone.classes[Int(former.asker)].open.remove(id)
         } else {

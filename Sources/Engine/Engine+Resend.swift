@@ -19,8 +19,8 @@ extension Engine {
         // First of all, as in Verify: a challenge that is over answers like an unknown one, blocked or not.
         guard challenge.state == .open, challenge.expiresAt > context.now else { return .refused(.challengeNotOpen) }
         let asker = Asker(
-            tenant: tenant, purpose: purpose, phoneIndex: index(.phone, tenant.number, challenge.phone),
-            accountIndex: index(.account, tenant.number, challenge.account), index: Int(challenge.asker),
+            tenant: tenant, purpose: purpose, phoneIndex: phoneIndex(tenant.number, challenge.phone),
+            accountIndex: accountIndex(tenant.number, challenge.account), index: Int(challenge.asker),
             isCounted: caller.isCounted)
         let block = blocked(challenge.account, challenge.phone, asker, context, &state)
         if let refusal = block ?? resendOnce(&challenge, m.challenge, asker, context, &state) {
@@ -48,7 +48,7 @@ extension Engine {
     ) -> Refusal? {
         let now = context.now
         var phone = readPhone(asker.phoneIndex, &state)
-        var account = readAccount(asker.accountIndex, &state) ?? AccountRecord()
+        var account = readAccount(asker.accountIndex, &state)
         let verdict = gate(phone, account, asker, resending: challenge, replacing: nil, now)
         if let refusal = verdict.refusal { return refusal }
         // A message that could only arrive too late is refused, undebited.

@@ -30,7 +30,7 @@ extension Engine {
 
         let streakIndex = streakIndex(caller.tenant, challenge.account, challenge.phone)
         var streak = readStreak(streakIndex, &state)
-        let phoneIndex = index(.phone, caller.tenant, challenge.phone)
+        let phoneIndex = self.phoneIndex(caller.tenant, challenge.phone)
         var phone = readPhone(phoneIndex, &state)
         guard isOpen, let purpose = purpose(challenge.purpose, of: tenant) else {
             return .refused(.challengeNotOpen)
@@ -49,7 +49,7 @@ extension Engine {
         }
         let blockMs = streak.fail(Int(challenge.asker), policy: purpose.streak, now: context.now)
         write(streak, streakIndex, purpose.streak, context.now, &state)
-        return reject(&challenge, m.challenge, verdict, (phone, phoneIndex), (streak.total, blockMs), purpose, context, &state)
+        return reject(&challenge, m.challenge, verdict, &phone, phoneIndex, (streak.total, blockMs), purpose, context, &state)
     }
 
     /// Limits of guessing: always enforced.
@@ -85,8 +85,8 @@ extension Engine {
         let now = context.now
         let grantID = Bytes16(
             timeMs: now, tailHigh: UInt16(truncatingIfNeeded: entropy.tail.high), tailLow: entropy.tail.low)
-        let accountIndex = index(.account, challenge.tenant, challenge.account)
-        var account = readAccount(accountIndex, &state) ?? AccountRecord()
+        let accountIndex = self.accountIndex(challenge.tenant, challenge.account)
+        var account = readAccount(accountIndex, &state)
         account.classes[Int(challenge.asker)].sends.verified()
         write(account, accountIndex, of: challenge.tenant, challenge.account, now, &state)
 
@@ -128,7 +128,7 @@ extension Engine {
     }
 
     private func reject<S: State>(
-        _ challenge: inout ChallengeRecord, _ id: Bytes16, _ verdict: Verdict, _ phone: (PhoneRecord, Bytes16),
+        _ challenge: inout ChallengeRecord, _ id: Bytes16, _ verdict: Verdict, _ phone: inout PhoneRecord, _ phoneIndex: Bytes16,
         _ streak: (total: UInt16, blockMs: UInt64), _ purpose: PurposePolicy, _ context: BatchContext, _ state: inout S
     ) -> Reply {
         challenge.attemptsUsed += 1
@@ -136,18 +136,17 @@ extension Engine {
         verdict.status = Status.wrongCode.rawValue
         verdict.attemptsLeft = challenge.attemptsLeft
         challenge.verdicts.append(verdict)
-        var phone = phone
         let isLast = challenge.attemptsLeft == 0
         if isLast {
             challenge.state = .exhausted
-            phone.0.classes[Int(challenge.asker)].open.remove(id)
+            phone.classes[Int(challenge.asker)].open.remove(id)
             close(challenge, id, &state)
         } else {
             write(challenge, id, &state)
         }
-        write(phone.0, phone.1, context.now, &state)
+        write(phone, phoneIndex, context.now, &state)
         let subject = subject(
-            of: index(.account, challenge.tenant, challenge.account), challenge.tenant, challenge.account, context.now, &state)
+            of: accountIndex(challenge.tenant, challenge.account), challenge.tenant, challenge.account, context.now, &state)
         let (tenant, number, left) = (challenge.tenant, challenge.purpose, challenge.attemptsLeft)
         func tell(_ kind: EventPush.Kind) {
             emit(kind, context, &state) { event in

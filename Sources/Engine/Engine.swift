@@ -9,7 +9,9 @@ public final class Engine {
     let tenants: [TenantPolicy]
     let keys: EngineKeys
     /// Scratch for records on their way in and out.
-    var record = RecordBuffer()
+    let record = RecordBuffer()
+    private var newestAccount = NewestIndex<128>()
+    private var newestPhone = NewestIndex<16>()
 
     /// Events of the batch so far, in order; the server pushes them after the sync.
     public private(set) var events: [EventPush] = []
@@ -93,7 +95,7 @@ public final class Engine {
         event.engineTimeMs = context.now
         event.wallTimeMs = context.wall
         fill(&event)
-        EventRecord.encode(event, into: &record)
+        EventRecord.encode(event, into: record)
         state.put(.event, RecordKey(event.cursor), record, expiresAt: context.now + RuleBounds.eventKeepMs)
         events.append(event)
     }
@@ -103,26 +105,23 @@ public final class Engine {
         emit(kind, context, &state) { _ in }
         guard kind == .clockStepped else { return }
         // The next starts mustn't look for that event among millions.
-        MarkRecord(timeMs: context.now).encode(into: &record)
+        MarkRecord(timeMs: context.now).encode(into: record)
         state.put(.mark, RecordKey(Mark.clockStepped), record, expiresAt: context.now + RuleBounds.challengeRecordMs)
     }
 
     /// Engine milliseconds of the newest `clockStepped` that may matter: no challenge's record is older than a mark that has expired. 0 = none.
     public func clockSteppedMs<S: State>(_ state: inout S) -> UInt64 {
-        guard state.read(.mark, RecordKey(Mark.clockStepped), into: &record) else { return 0 }
-        return MarkRecord(from: &record).timeMs
+        guard state.read(.mark, RecordKey(Mark.clockStepped), into: record) else { return 0 }
+        return MarkRecord(from: record).timeMs
     }
 
     // MARK: index keys
 
-    /// HMAC(K_index, table ‖ tenant ‖ length ‖ value), cut to 16 bytes.
-    func index<let n: Int>(_ table: Table, _ tenant: UInt32, _ value: InlineBytes<n>) -> Bytes16 {
-        var mac = keys.index.begin()
-        mac.update(table.rawValue)
-        mac.update(u32: tenant)
-        mac.update(value)
-        return mac.finish().first16
-    }
+    /// HMAC(K_index, table ‖ tenant ‖ length ‖ account), cut to 16 bytes.
+    func accountIndex(_ tenant: UInt32, _ account: AccountBytes) -> Bytes16 { newestAccount.index(.account, tenant, account, keys.index) }
+
+    /// HMAC(K_index, table ‖ tenant ‖ length ‖ phone), cut to 16 bytes.
+    func phoneIndex(_ tenant: UInt32, _ phone: PhoneBytes) -> Bytes16 { newestPhone.index(.phone, tenant, phone, keys.index) }
 
     /// The one open challenge of (tenant, account, purpose, binding, session).
     func slotIndex(
@@ -158,6 +157,24 @@ public final class Engine {
     }
 
     func key(_ index: Bytes16) -> RecordKey { RecordKey(index: keys.indexKeyID, index) }
+}
+
+/// The index key that was made last: what a request is counted on (`rateKeys`) and what it is decided by are the same.
+private struct NewestIndex<let capacity: Int> {
+    private var tenant: UInt32 = 0
+    private var value = InlineBytes<capacity>()
+    private var index: Bytes16?
+
+    mutating func index(_ table: Table, _ tenant: UInt32, _ value: InlineBytes<capacity>, _ key: MACKey) -> Bytes16 {
+        if let index, tenant == self.tenant, value == self.value { return index }
+        var mac = key.begin()
+        mac.update(table.rawValue)
+        mac.update(u32: tenant)
+        mac.update(value)
+        let index = mac.finish().first16
+        (self.tenant, self.value, self.index) = (tenant, value, index)
+        return index
+    }
 }
 
 /// Names a message: its challenge and which send of it.

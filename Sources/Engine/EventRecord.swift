@@ -5,7 +5,7 @@ public enum EventRecord {
     /// Schema 1 had no count.
     static let schema: UInt8 = 2
 
-    static func encode(_ event: EventPush, into record: inout RecordBuffer) {
+    static func encode(_ event: EventPush, into record: borrowing RecordBuffer) {
         record.clear()
         record.put(schema)
         record.put(event.kind)
@@ -29,7 +29,7 @@ public enum EventRecord {
             epoch: UInt32(bigEndian: key.loadUnaligned(fromByteOffset: 0, as: UInt32.self)),
             sequence: UInt64(bigEndian: key.loadUnaligned(fromByteOffset: 4, as: UInt64.self)),
             index: UInt16(bigEndian: key.loadUnaligned(fromByteOffset: 12, as: UInt16.self)))
-        var record = RecordBuffer()
+        let record = RecordBuffer()
         _ = record.fill { buffer in
             buffer.copyMemory(from: value)
             return value.count

@@ -22,7 +22,7 @@ struct GrantRecord {
     init() {}
 
     /// `nil` when the bytes aren't a record of this schema.
-    init?(from record: inout RecordBuffer) {
+    init?(from record: borrowing RecordBuffer) {
         record.schema(GrantRecord.schema)
         epoch = record.epoch
         tenant = record.u32()
@@ -38,7 +38,7 @@ struct GrantRecord {
         if !record.isWhole { return nil }
     }
 
-    func encode(into record: inout RecordBuffer) {
+    func encode(into record: borrowing RecordBuffer) {
         record.clear()
         record.put(GrantRecord.schema)
         record.put(tenant)

@@ -24,7 +24,7 @@ struct MessageHistory {
 
     init() {}
 
-    init(from record: inout RecordBuffer) {
+    init(from record: borrowing RecordBuffer) {
         queuedAt = record.ms()
         leasedAt = record.ms()
         submittedAt = record.ms()
@@ -38,7 +38,7 @@ struct MessageHistory {
         failedGateway = record.blob()
     }
 
-    func encode(into record: inout RecordBuffer) {
+    func encode(into record: borrowing RecordBuffer) {
         record.put(ms: queuedAt)
         record.put(ms: leasedAt)
         record.put(ms: submittedAt)

@@ -1,17 +1,11 @@
 import Wire
 
 /// The open challenges of a phone in one class, up to five.
-struct OpenSet: Equatable {
+struct OpenSet: ~Copyable {
     static let capacity = 5
     private var ids = InlineArray<5, Bytes16>(repeating: .zero)
     private var ends = InlineArray<5, UInt64>(repeating: 0)
     private(set) var count = 0
-
-    static func == (a: OpenSet, b: OpenSet) -> Bool {
-        guard a.count == b.count else { return false }
-        for index in 0..<a.count where a.ids[index] != b.ids[index] || a.ends[index] != b.ends[index] { return false }
-        return true
-    }
 
     /// Those that haven't expired.
     func live(now: UInt64) -> Int {
@@ -58,7 +52,7 @@ struct OpenSet: Equatable {
         count = kept
     }
 
-    func encode(into record: inout RecordBuffer) {
+    @inline(__always) func encode(into record: borrowing RecordBuffer) {
         record.put(UInt8(count))
         for index in 0..<count {
             record.put(ids[index])
@@ -66,9 +60,9 @@ struct OpenSet: Equatable {
         }
     }
 
-    init() {}
+    @inline(__always) init() {}
 
-    init(from record: inout RecordBuffer) {
+    @inline(__always) init(from record: borrowing RecordBuffer) {
         count = record.length(atMost: OpenSet.capacity)
         for index in 0..<count {
             ids[index] = record.bytes16()

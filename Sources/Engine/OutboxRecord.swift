@@ -48,7 +48,7 @@ struct OutboxRecord {
     init() {}
 
     /// `nil` when the bytes aren't a record of this schema.
-    init?(from record: inout RecordBuffer) {
+    init?(from record: borrowing RecordBuffer) {
         let found = record.u8()
         guard found == 1 || found == OutboxRecord.schema, let state = State(rawValue: record.u8())
         else { return nil }
@@ -69,12 +69,12 @@ struct OutboxRecord {
             hasOther = flags & 4 != 0
             writtenOff = flags >> 3 & 3
             if writtenOff > attempts { return nil }
-            history = MessageHistory(from: &record)
+            history = MessageHistory(from: record)
         }
         if !record.isWhole { return nil }
     }
 
-    func encode(into record: inout RecordBuffer) {
+    func encode(into record: borrowing RecordBuffer) {
         record.clear()
         record.put(OutboxRecord.schema)
         record.put(state.rawValue)
@@ -87,6 +87,6 @@ struct OutboxRecord {
         record.put(ms: expiresAt)
         let flags: UInt8 = (hasFailedOver ? 1 : 0) | (isTaken ? 2 : 0) | (hasOther ? 4 : 0)
         record.put(flags | writtenOff << 3 | priority.rawValue << 5)
-        history.encode(into: &record)
+        history.encode(into: record)
     }
 }

@@ -1,19 +1,11 @@
 import Wire
 
 /// Up to five tags (of phones, of accounts), each with the time it was last seen: counts the different ones in a day.
-struct RecentSet: Equatable {
+struct RecentSet: ~Copyable {
     static let capacity = 5
     private var tags = InlineArray<5, UInt64>(repeating: 0)
     private var seen = InlineArray<5, UInt64>(repeating: 0)
     private(set) var count = 0
-
-    static func == (a: RecentSet, b: RecentSet) -> Bool {
-        guard a.count == b.count else { return false }
-        for index in 0..<a.count where a.tags[index] != b.tags[index] || a.seen[index] != b.seen[index] {
-            return false
-        }
-        return true
-    }
 
     /// 0 = `tag` is known or there is room; else milliseconds until fewer than `limit` are in the last day.
     func retryAfter(adding tag: UInt64, limit: Int, now: UInt64) -> UInt64 {
@@ -40,7 +32,7 @@ struct RecentSet: Equatable {
         seen[victim] = now
     }
 
-    func encode(into record: inout RecordBuffer) {
+    @inline(__always) func encode(into record: borrowing RecordBuffer) {
         record.put(UInt8(count))
         for index in 0..<count {
             record.put(tags[index])
@@ -48,9 +40,9 @@ struct RecentSet: Equatable {
         }
     }
 
-    init() {}
+    @inline(__always) init() {}
 
-    init(from record: inout RecordBuffer) {
+    @inline(__always) init(from record: borrowing RecordBuffer) {
         count = record.length(atMost: RecentSet.capacity)
         for index in 0..<count {
             tags[index] = record.u64()

@@ -12,7 +12,7 @@ struct ReferenceRecord {
     init() {}
 
     /// `nil` when the bytes aren't a record of this schema.
-    init?(from record: inout RecordBuffer) {
+    init?(from record: borrowing RecordBuffer) {
         record.schema(ReferenceRecord.schema)
         challenge = record.bytes16()
         send = record.u8()
@@ -20,7 +20,7 @@ struct ReferenceRecord {
         if !record.isWhole { return nil }
     }
 
-    func encode(into record: inout RecordBuffer) {
+    func encode(into record: borrowing RecordBuffer) {
         record.clear()
         record.put(ReferenceRecord.schema)
         record.put(challenge)

@@ -157,8 +157,8 @@ extension Engine {
         var keys = RequestRates.Keys(tenant: caller.tenant, caller: 1 << 63 | UInt64(caller.tenant) << 32 | UInt64(caller.uid))
         switch request {
         case .requestCode(let message):
-            keys.counted[RequestRates.Keys.account] = index(.account, caller.tenant, message.account).high
-            keys.counted[RequestRates.Keys.phone] = index(.phone, caller.tenant, message.phone).high
+            keys.counted[RequestRates.Keys.account] = accountIndex(caller.tenant, message.account).high
+            keys.counted[RequestRates.Keys.phone] = phoneIndex(caller.tenant, message.phone).high
             keys.counted[RequestRates.Keys.address] = addressKey(message.clientIP)
         case .resend(let message): keys.counted[RequestRates.Keys.challenge] = message.challenge.low
         case .verify, .cancel, .status, .quota, .checkGrant, .redeemGrant, .report, .receipt: return nil

@@ -1,5 +1,5 @@
 /// The sends of one class on one phone or account: exact rolling windows over their times.
-struct SendWindow: Equatable {
+struct SendWindow: ~Copyable {
     /// As many as the largest budget can need.
     static let capacity = 50
 
@@ -8,12 +8,6 @@ struct SendWindow: Equatable {
     private(set) var count = 0
     /// How many of the newest have had no verify since.
     private(set) var unverified = 0
-
-    static func == (a: SendWindow, b: SendWindow) -> Bool {
-        guard a.count == b.count, a.unverified == b.unverified else { return false }
-        for index in 0..<a.count where a.stamps[index] != b.stamps[index] { return false }
-        return true
-    }
 
     /// The newest send; 0 = none.
     var last: UInt64 { count > 0 ? stamps[count - 1] : 0 }
@@ -50,15 +44,15 @@ struct SendWindow: Equatable {
     /// A verify clears the unverified ones.
     mutating func verified() { unverified = 0 }
 
-    func encode(into record: inout RecordBuffer) {
+    @inline(__always) func encode(into record: borrowing RecordBuffer) {
         record.put(UInt8(count))
         record.put(UInt8(unverified))
         for index in 0..<count { record.put(ms: stamps[index]) }
     }
 
-    init() {}
+    @inline(__always) init() {}
 
-    init(from record: inout RecordBuffer) {
+    @inline(__always) init(from record: borrowing RecordBuffer) {
         count = record.length(atMost: SendWindow.capacity)
         unverified = record.length(atMost: count)
         for index in 0..<count { stamps[index] = record.ms() }

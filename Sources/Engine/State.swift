@@ -82,9 +82,9 @@ public struct RecordKey: Sendable, Equatable {
 /// What the rules need of a store: three operations on keyed records. Ordered scans are the store's own business.
 public protocol State {
     /// Copies the newest live record; `false` when there is none.
-    mutating func read(_ table: Table, _ key: RecordKey, into record: inout RecordBuffer) -> Bool
+    mutating func read(_ table: Table, _ key: RecordKey, into record: borrowing RecordBuffer) -> Bool
     /// Writes a record that reads as absent from `expiresAt` (engine milliseconds) on.
-    mutating func put(_ table: Table, _ key: RecordKey, _ record: RecordBuffer, expiresAt: UInt64)
+    mutating func put(_ table: Table, _ key: RecordKey, _ record: borrowing RecordBuffer, expiresAt: UInt64)
     /// Deletes a record.
     mutating func delete(_ table: Table, _ key: RecordKey)
 }

@@ -12,7 +12,7 @@ struct StreakRecord {
     init() {}
 
     /// `nil` when the bytes aren't a record of this schema.
-    init?(from record: inout RecordBuffer) {
+    init?(from record: borrowing RecordBuffer) {
         record.schema(StreakRecord.schema)
         total = record.u16()
         for index in 0..<3 {
@@ -22,7 +22,7 @@ struct StreakRecord {
         if !record.isWhole { return nil }
     }
 
-    func encode(into record: inout RecordBuffer) {
+    func encode(into record: borrowing RecordBuffer) {
         record.clear()
         record.put(StreakRecord.schema)
         record.put(total)

@@ -32,7 +32,7 @@ struct VerdictList {
         count += 1
     }
 
-    func encode(into record: inout RecordBuffer) {
+    func encode(into record: borrowing RecordBuffer) {
         record.put(UInt8(count))
         for index in 0..<count {
             record.put(items[index].tag)
@@ -44,7 +44,7 @@ struct VerdictList {
         }
     }
 
-    init(from record: inout RecordBuffer) {
+    init(from record: borrowing RecordBuffer) {
         count = record.length(atMost: VerdictList.capacity)
         for index in 0..<count {
             items[index] = Verdict(

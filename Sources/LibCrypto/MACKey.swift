@@ -3,8 +3,8 @@ import COpenSSL
 /// HMAC-SHA-256 (RFC 2104) with the key's inner and outer states computed once: a MAC begins by copying a struct and takes no
 /// heap allocation. Confined to the thread that owns it.
 public final class MACKey {
-    private var inner = SHA256_CTX()
-    private var outer = SHA256_CTX()
+    /// Inner, then outer: behind a pointer, because each read of a class's variable would be checked for exclusive access.
+    private let states = UnsafeMutablePointer<SHA256_CTX>.allocate(capacity: 2)
 
     /// From a secret of any length; longer than 64 bytes is hashed first, as RFC 2104 says.
     public convenience init(_ secret: borrowing SecretBytes) {
@@ -17,9 +17,10 @@ public final class MACKey {
     private init(blockKey: consuming InlineArray<64, UInt8>) {
         var pad = InlineArray<64, UInt8>(repeating: 0)
         for index in 0..<64 { pad[index] = blockKey[index] ^ 0x36 }
-        MACKey.start(&inner, pad)
+        states.initialize(repeating: SHA256_CTX(), count: 2)
+        MACKey.start(&states[0], pad)
         for index in 0..<64 { pad[index] = blockKey[index] ^ 0x5C }
-        MACKey.start(&outer, pad)
+        MACKey.start(&states[1], pad)
         for index in 0..<64 {
             pad[index] = 0
             blockKey[index] = 0
@@ -56,7 +57,7 @@ public final class MACKey {
     }
 
     /// A MAC over nothing yet.
-    public func begin() -> MAC { MAC(context: inner, outer: outer) }
+    public func begin() -> MAC { MAC(context: states[0], outer: states[1]) }
 
     /// The MAC of one buffer.
     public func mac(_ bytes: UnsafeRawBufferPointer) -> Digest32 {
@@ -66,8 +67,8 @@ public final class MACKey {
     }
 
     deinit {
-        withUnsafeMutableBytes(of: &inner) { OPENSSL_cleanse($0.baseAddress, $0.count) }
-        withUnsafeMutableBytes(of: &outer) { OPENSSL_cleanse($0.baseAddress, $0.count) }
+        OPENSSL_cleanse(states, 2 * MemoryLayout<SHA256_CTX>.stride)
+        states.deallocate()
     }
 }
 

@@ -1,8 +1,11 @@
 import CLMDB
 
-/// Proves that a key isn't there, because LMDB 0.9 has no checksums: a flipped bit in a key, or in the list of a leaf's records, would make
-/// a record vanish, and a limit that has vanished is a limit forgotten. A value that is found authenticates itself together with its key;
-/// for one that isn't, the records before and after its place must be there, be authentic, and enclose it.
+/// Finds a row, or proves that it isn't there, because LMDB 0.9 has no checksums: a flipped bit in a key, or in the list of a leaf's records,
+/// would make a record vanish, and a limit that has vanished is a limit forgotten. A value that is found authenticates itself together with
+/// its key; for one that isn't, the records before and after its place must be there, be what was written, and enclose it.
+///
+/// That they are what was written, the check in their envelopes tells: a CRC finds accidents. Who can write to the file could take a record
+/// out of its leaf and leave both neighbours authentic, so opening them would tell no more, at ten times the cost.
 ///
 /// Found so: flips in keys of leaves and branches, in the count and the order of a leaf's records. Not found: a page number that leads to
 /// another valid leaf, or to an older version of one (SCHEMA §9).
@@ -31,24 +34,29 @@ final class AbsenceProof {
         }
     }
 
-    /// Throws when `key`, which was not found, may have been there. `snapshot` changes whenever `transaction` was renewed.
-    func check(
+    /// Lends LMDB's own memory, valid until the transaction is reset; `nil` = no record. Throws when there may have been one. `snapshot`
+    /// changes whenever `transaction` was renewed.
+    func find(
         table: UInt8, key: UnsafeRawBufferPointer, transaction: OpaquePointer, snapshot: Int
-    ) throws(StoreError) {
+    ) throws(StoreError) -> UnsafeRawBufferPointer? {
         let cursor = try cursor(Int(table), transaction, snapshot)
         var k = MDB_val(mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
         var v = MDB_val()
         var page: UInt?
         var code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE)
         if code == 0 {
+            if isEqual(UnsafeRawBufferPointer(start: k.mv_data, count: k.mv_size), key) {
+                return UnsafeRawBufferPointer(start: v.mv_data, count: v.mv_size)
+            }
             try checkNeighbour(table, k, v, &page, isBeyond: key)
             code = mdb_cursor_get(cursor, &k, &v, MDB_PREV)
         } else if code == MDB_NOTFOUND {
             code = mdb_cursor_get(cursor, &k, &v, MDB_LAST)
         }
-        if code == MDB_NOTFOUND { return }
+        if code == MDB_NOTFOUND { return nil }
         guard code == 0 else { throw .lmdb(operation: "mdb_cursor_get", code: code) }
         try checkNeighbour(table, k, v, &page, isBefore: key)
+        return nil
     }
 
     private func cursor(_ table: Int, _ transaction: OpaquePointer, _ snapshot: Int) throws(StoreError) -> OpaquePointer {
@@ -80,7 +88,7 @@ final class AbsenceProof {
             throw .damaged(path: "lmdb table \(table)", detail: "the records around a missing one are out of order or incomplete")
         }
         page = address
-        _ = try opener.open(table: table, key: key, sealed: value, into: plain)
+        try opener.check(table: table, key: key, sealed: value, into: plain)
     }
 }
 

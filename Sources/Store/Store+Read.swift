@@ -7,12 +7,10 @@ extension Store {
     public func read(
         table: UInt8, key: UnsafeRawBufferPointer, now: UInt64, into buffer: UnsafeMutableRawBufferPointer
     ) throws(StoreError) -> ReadResult {
-        if let found = read(active, table, key, now, buffer) { return found }
-        if let frozen, let found = read(frozen, table, key, now, buffer) { return found }
-        guard let sealed = try LMDBEnvironment.get(readTransaction, environment.tables[Int(table)], key) else {
-            try absence.check(table: table, key: key, transaction: readTransaction, snapshot: snapshotsTaken)
-            return .absent
-        }
+        if let found = fastActive._withUnsafeGuaranteedRef({ read($0, table, key, now, buffer) }) { return found }
+        if let found = fastFrozen?._withUnsafeGuaranteedRef({ read($0, table, key, now, buffer) }) { return found }
+        guard let sealed = try absence.find(table: table, key: key, transaction: readTransaction, snapshot: snapshotsTaken)
+        else { return .absent }
         // Authentic first, expired second: a flipped bit in the clear header must not make a record vanish.
         let count = try opener.open(table: table, key: key, sealed: sealed, into: buffer)
         let end = Envelope.expiresAt(sealed)

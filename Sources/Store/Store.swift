@@ -32,9 +32,12 @@ public final class Store {
     /// The median sync at start, nanoseconds.
     public let measuredSyncNanos: UInt64
 
-    var active: Overlay
-    var frozen: Overlay?
+    var active: Overlay { didSet { fastActive = .passUnretained(active) } }
+    var frozen: Overlay? { didSet { fastFrozen = frozen.map { .passUnretained($0) } } }
     var standby: Overlay?
+    /// `active` and `frozen` for each request's reads and writes: a reference that may change is counted up and down by whoever reads it.
+    var fastActive: Unmanaged<Overlay>
+    var fastFrozen: Unmanaged<Overlay>?
     var readTransaction: OpaquePointer
     /// The position of LMDB's snapshot that `readTransaction` sees.
     var snapshotSequence: UInt64
@@ -100,6 +103,7 @@ public final class Store {
         let rising = options.tables.first(where: \.isRising)?.id
         active = Overlay(records: options.overlayRecords, bytes: options.overlayBytes, rising: rising)
         standby = Overlay(records: options.overlayRecords, bytes: options.overlayBytes, rising: rising)
+        fastActive = .passUnretained(active)
 
         var position = try Store.position(environment)
         try Journal.prepare(journalFolder, segmentBytes: options.segmentBytes)
@@ -181,8 +185,8 @@ public final class Store {
 
     /// Room for one more request: else a write is answered *overloaded* until a checkpoint has made room.
     public var canAccept: Bool {
-        failure == nil && takesWrites && active.hasRoom(records: 64, bytes: 64 << 10)
-            && active.count + 64 <= admitted
+        failure == nil && takesWrites
+            && fastActive._withUnsafeGuaranteedRef { $0.hasRoom(records: 64, bytes: 64 << 10) && $0.count + 64 <= admitted($0.capacity) }
             && payloadBytes + (64 << 10) <= journal.payloadCapacity
             && (journal.hasPlace || statistics.freeBytes >= UInt64(2 * options.segmentBytes))
             && statistics.usedBytes < options.mapBytes / 4 * 3
@@ -190,9 +194,9 @@ public final class Store {
 
     /// Records that the active overlay may hold now. While a checkpoint runs, the upper half fills only as fast as the checkpoint
     /// writes: admission slows to its speed, and then nobody waits for its end.
-    private var admitted: Int {
-        guard isCheckpointing else { return active.capacity }
-        return active.capacity / 2 + min(active.capacity / 2, checkpointer.written.load(ordering: .relaxed))
+    private func admitted(_ capacity: Int) -> Int {
+        guard isCheckpointing else { return capacity }
+        return capacity / 2 + min(capacity / 2, checkpointer.written.load(ordering: .relaxed))
     }
 
     /// A checkpoint is under way that will make room.
@@ -215,13 +219,15 @@ public final class Store {
         table: UInt8, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, expiresAt: UInt64
     ) {
         append(1, table, key, value, expiresAt)
-        active.set(table, key, value, expiresAt: expiresAt, epoch: epoch, sequence: nextSequence)
+        fastActive._withUnsafeGuaranteedRef {
+            $0.set(table, key, value, expiresAt: expiresAt, epoch: epoch, sequence: nextSequence)
+        }
     }
 
     /// Deletes a record.
     public func delete(table: UInt8, key: UnsafeRawBufferPointer) {
         append(2, table, key, nil, 0)
-        active.set(table, key, nil, expiresAt: 0, epoch: epoch, sequence: nextSequence)
+        fastActive._withUnsafeGuaranteedRef { $0.set(table, key, nil, expiresAt: 0, epoch: epoch, sequence: nextSequence) }
     }
 
     private func append(

@@ -190,7 +190,7 @@ final class Sweeper {
         -> Bool
     {
         let sealed = UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
-        if sealed.count >= Envelope.headerBytes {
+        if sealed.count >= Envelope.checkOffset {
             let end = Envelope.expiresAt(sealed)
             if end == 0 || end > now { return false }
         }

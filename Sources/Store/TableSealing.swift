@@ -1,12 +1,23 @@
 import LibCrypto
 
 /// The envelope of a value in LMDB: a clear header, then AES-256-GCM over the value.
-/// `schema u8 ‖ data key u32 ‖ epoch u32 ‖ expires u48 ‖ sequence u64 ‖ nonce counter u64 ‖ ciphertext ‖ tag`.
+/// `schema u8 ‖ data key u32 ‖ epoch u32 ‖ expires u48 ‖ sequence u64 ‖ nonce counter u64 ‖ check u32 ‖ ciphertext ‖ tag`.
 enum Envelope {
-    static let schema: UInt8 = 1
-    static let headerBytes = 31
+    /// Schema 1 had no check.
+    static let schema: UInt8 = 2
+    static let headerBytes = 35
+    static let checkOffset = 31
     static let maxKeyBytes = 24
     static let overheadBytes = headerBytes + AEAD.tagBytes
+
+    /// Of a value of one byte at least.
+    static func headerBytes(_ bytes: UnsafeRawBufferPointer) -> Int { bytes[0] == 1 ? checkOffset : headerBytes }
+
+    /// CRC-32C of table ‖ key ‖ the header before it.
+    static func check(_ table: UInt8, _ key: UnsafeRawBufferPointer, _ header: UnsafeRawBufferPointer) -> UInt32 {
+        let begun = withUnsafeBytes(of: table) { CRC32C.update(0, $0) }
+        return CRC32C.update(CRC32C.update(begun, key), header.slice(0, checkOffset))
+    }
 
     static func dataKey(_ bytes: UnsafeRawBufferPointer) -> UInt32 { bytes.u32(1) }
     static func epoch(_ bytes: UnsafeRawBufferPointer) -> UInt32 { bytes.u32(5) }
@@ -20,8 +31,8 @@ enum Envelope {
     ) -> UnsafeRawBufferPointer {
         scratch.set(0, table)
         scratch.copy(1, key)
-        scratch.copy(1 + key.count, header.slice(0, headerBytes))
-        return UnsafeRawBufferPointer(scratch).slice(0, 1 + key.count + headerBytes)
+        scratch.copy(1 + key.count, header)
+        return UnsafeRawBufferPointer(scratch).slice(0, 1 + key.count + header.count)
     }
 }
 
@@ -56,9 +67,10 @@ final class TableSealer {
         out.set(15, sequence)
         out.set(23, nonce)
         let view = UnsafeRawBufferPointer(out)
+        out.set(Envelope.checkOffset, Envelope.check(table, key, view))
         JournalRecord.withNonce(nonce) { nonce in
             cipher.seal(
-                nonce: nonce, aad: Envelope.aad(table, key, view, scratch), plaintext: value,
+                nonce: nonce, aad: Envelope.aad(table, key, view.slice(0, Envelope.headerBytes), scratch), plaintext: value,
                 into: out.slice(Envelope.headerBytes, value.count + AEAD.tagBytes))
         }
         return view.slice(0, Envelope.overheadBytes + value.count)
@@ -75,6 +87,20 @@ final class TableOpener {
 
     deinit { scratch.deallocate() }
 
+    /// Throws unless key and header are what was written: of a row that isn't wanted itself, where another was looked for.
+    func check(
+        table: UInt8, key: UnsafeRawBufferPointer, sealed: UnsafeRawBufferPointer,
+        into out: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) {
+        if let schema = sealed.first, schema == Envelope.schema, sealed.count >= Envelope.overheadBytes {
+            guard sealed.u32(Envelope.checkOffset) == Envelope.check(table, key, sealed) else {
+                throw .damaged(path: "lmdb table \(table)", detail: "a key isn't the one that was written")
+            }
+        } else {
+            _ = try open(table: table, key: key, sealed: sealed, into: out)
+        }
+    }
+
     /// The value's length in `out`. A value that doesn't open is a storage doubt (P6).
     func open(
         table: UInt8, key: UnsafeRawBufferPointer, sealed: UnsafeRawBufferPointer,
@@ -83,10 +109,9 @@ final class TableOpener {
         if let schema = sealed.first, schema > Envelope.schema {
             throw .newerFormat(path: "lmdb table \(table)", found: "envelope \(schema)")
         }
-        guard sealed.count >= Envelope.overheadBytes, sealed[0] == Envelope.schema else {
-            throw .damaged(path: "lmdb table \(table)", detail: "a value isn't of a known schema")
-        }
-        guard sealed.count - Envelope.overheadBytes <= out.count, key.count <= Envelope.maxKeyBytes else {
+        guard let schema = sealed.first, schema > 0, case let head = Envelope.headerBytes(sealed), sealed.count >= head + AEAD.tagBytes
+        else { throw .damaged(path: "lmdb table \(table)", detail: "a value isn't of a known schema") }
+        guard sealed.count - head - AEAD.tagBytes <= out.count, key.count <= Envelope.maxKeyBytes else {
             throw .damaged(path: "lmdb table \(table)", detail: "a key or a value is longer than otpd ever writes")
         }
         let id = Envelope.dataKey(sealed)
@@ -100,13 +125,13 @@ final class TableOpener {
             cipher = key.tableCipher()
             ciphers[id] = cipher
         }
-        let aad = Envelope.aad(table, key, sealed, scratch)
+        let aad = Envelope.aad(table, key, sealed.slice(0, head), scratch)
         var count = -1
         JournalRecord.withNonce(Envelope.nonce(sealed)) { nonce in
             do {
                 count = try cipher.open(
                     nonce: nonce, aad: aad,
-                    sealed: sealed.slice(Envelope.headerBytes, sealed.count - Envelope.headerBytes), into: out)
+                    sealed: sealed.slice(head, sealed.count - head), into: out)
             } catch { count = -1 }
         }
         guard count >= 0 else {

@@ -189,8 +189,8 @@ import Wire
         #expect(world.verify(id, try world.code(of: id), session: 2).text == "verified")
         #expect(world.phoneRecord().classes[0].sends.unverified == 1)
         #expect(world.phoneRecord().classes[2].sends.unverified == 0)
-        #expect(world.accountRecord()?.classes[0].sends.unverified == 1)
-        #expect(world.accountRecord()?.classes[2].sends.unverified == 0)
+        #expect(world.accountRecord().classes[0].sends.unverified == 1)
+        #expect(world.accountRecord().classes[2].sends.unverified == 0)
     }
 
     @Test func theLongestWaitIsNamed() throws {
@@ -270,7 +270,8 @@ import Wire
 
     /// A limit that was lowered, or enforced after a time in shadow, has more in its list than it allows: the wait is still exact.
     @Test func waitsAreExactAfterALimitWasLowered() {
-        var (open, recent) = (OpenSet(), RecentSet())
+        var open = OpenSet()
+        var recent = RecentSet()
         for number: UInt64 in 1...5 {
             open.insert(Bytes16(high: number, low: 0), until: 1_000 * number, now: 0)
             recent.insert(number, now: 1_000 * number)

@@ -6,7 +6,7 @@ import Wire
 /// Records are read back as they were written, in the order of bytes that SCHEMA.md states, and never beyond their end.
 @Suite struct RecordBufferTests {
     @Test func integersAreBigEndian() {
-        var record = RecordBuffer()
+        let record = RecordBuffer()
         record.put(UInt8(0x01))
         record.put(UInt16(0x0203))
         record.put(UInt32(0x0405_0607))
@@ -24,7 +24,7 @@ import Wire
 
     /// The bytes behind a short record are those of a longer one before it: they must not be read as its own.
     @Test(arguments: [2, 4, 6, 8]) func aRecordThatIsTooShortIsDamaged(_ width: Int) {
-        var record = RecordBuffer()
+        let record = RecordBuffer()
         _ = record.fill { place in
             for index in 0..<place.count { place[index] = 0xFF }
             return width - 1
@@ -40,7 +40,7 @@ import Wire
     }
 
     @Test func theLastWordOfAFullRecordIsRead() {
-        var record = RecordBuffer()
+        let record = RecordBuffer()
         _ = record.fill { place in
             #expect(place.count == RecordBuffer.capacity)
             for index in 0..<place.count { place[index] = UInt8(truncatingIfNeeded: index) }

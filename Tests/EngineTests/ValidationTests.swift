@@ -39,7 +39,7 @@ import Wire
             world.now += 120_000
             let reply = try #require(world.requestCode(account, "+3361234567\(account.utf8.count)").challenge)
             #expect(reply.disposition == ChallengeReply.Disposition.created.rawValue)
-            #expect(world.accountRecord(account)?.classes[1].sends.count == 1)
+            #expect(world.accountRecord(account).classes[1].sends.count == 1)
         }
     }
 

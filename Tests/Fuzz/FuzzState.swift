@@ -4,7 +4,8 @@ import Wire
 /// The store's port over a short list. It counts writes and keeps no events.
 struct FuzzState: State {
     private struct Row {
-        var value: RecordBuffer
+        var value: [UInt8]
+        var epoch: UInt32
         var expiresAt: UInt64
     }
 
@@ -19,26 +20,22 @@ struct FuzzState: State {
         return nil
     }
 
-    mutating func read(_ table: Table, _ key: RecordKey, into record: inout RecordBuffer) -> Bool {
+    mutating func read(_ table: Table, _ key: RecordKey, into record: borrowing RecordBuffer) -> Bool {
         guard let index = index(table, key), rows[index].expiresAt == 0 || rows[index].expiresAt > now else { return false }
-        let epoch = rows[index].value.epoch
         _ = record.fill { buffer in
-            rows[index].value.withBytes { bytes in
-                buffer.copyMemory(from: bytes)
-                return bytes.count
-            }
+            buffer.copyBytes(from: rows[index].value)
+            return rows[index].value.count
         }
-        record.epoch = epoch
+        record.epoch = rows[index].epoch
         record.expiresAt = rows[index].expiresAt
         return true
     }
 
-    mutating func put(_ table: Table, _ key: RecordKey, _ record: RecordBuffer, expiresAt: UInt64) {
+    mutating func put(_ table: Table, _ key: RecordKey, _ record: borrowing RecordBuffer, expiresAt: UInt64) {
         precondition(key.count == table.keyBytes, "a key of \(table) has \(table.keyBytes) bytes")
         writes += 1
         guard table != .event else { return }
-        var row = Row(value: record, expiresAt: expiresAt)
-        row.value.epoch = epoch
+        let row = Row(value: record.withBytes { Array($0) }, epoch: epoch, expiresAt: expiresAt)
         if let index = index(table, key) {
             rows[index] = row
         } else {

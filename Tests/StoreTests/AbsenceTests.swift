@@ -12,10 +12,12 @@ import Testing
     private func value(_ number: Int) -> [UInt8] { Array("the value of record \(number)".utf8) }
 
     /// A closed folder with records in several leaves, and its database's bytes.
-    private func folder() throws -> (TestStore, [UInt8]) {
+    private func folder(_ schema: UInt8 = Envelope.schema) throws -> (TestStore, [UInt8]) {
         let test = try TestStore()
         for number in 0..<Self.count { try test.put(Self.table, key(number), value(number)) }
         try test.commit()
+        try test.checkpoint()
+        if schema == 1 { try test.writeAsFirstSchema(Self.table) }
         try test.close()
         return (test, Array(try Data(contentsOf: test.file("lmdb/data.mdb"))))
     }
@@ -59,8 +61,8 @@ import Testing
         #expect(try test.read(0, TestStore.key(1, 0)) == nil, "an empty table has no neighbours")
     }
 
-    @Test(arguments: [1, 2]) func aFlippedKey(_ flag: Int) throws {
-        let (test, database) = try folder()
+    @Test(arguments: [1, 2], [1, 2] as [UInt8]) func aFlippedKey(_ flag: Int, _ schema: UInt8) throws {
+        let (test, database) = try folder(schema)
         var (flips, noticed) = (0, 0)
         for page in pages(database, flag: flag) {
             // Of a branch, the first record's key is empty.

@@ -29,12 +29,16 @@ extension LMDBEnvironment {
     }
 
     /// What a hand with the lock might do: one value replaced, in a transaction that carries its id as ours do.
-    func overwrite(_ table: Int, _ key: [UInt8], _ value: [UInt8]) throws {
+    func overwrite(_ table: Int, _ key: [UInt8], _ value: [UInt8]) throws { try overwrite(table, [(key, value)]) }
+
+    func overwrite(_ table: Int, _ rows: [(key: [UInt8], value: [UInt8])]) throws {
         let transaction = try begin(readOnly: false)
-        let code = key.withUnsafeBytes { k in
-            value.withUnsafeBytes { LMDBEnvironment.put(transaction, tables[table], k, $0) }
+        for row in rows {
+            let code = row.key.withUnsafeBytes { k in
+                row.value.withUnsafeBytes { LMDBEnvironment.put(transaction, tables[table], k, $0) }
+            }
+            try LMDBEnvironment.check(code, "mdb_put")
         }
-        try LMDBEnvironment.check(code, "mdb_put")
         try LMDBEnvironment.check(putTransactionID(transaction), "mdb_put txn")
         try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
     }

@@ -27,6 +27,8 @@ int linux_lock_exclusive(int fd);
 /// CLOCK_BOOTTIME and CLOCK_REALTIME, in nanoseconds. CLOCK_BOOTTIME goes on while the machine sleeps.
 uint64_t linux_boottime_nanos(void);
 uint64_t linux_realtime_nanos(void);
+/// CRC-32C (RFC 3720 B.4) of `length` bytes by the processor's own instruction, going on from `crc`; 0 and nothing done when it has none.
+int linux_crc32c(uint32_t *crc, const void *bytes, size_t length);
 /// CLOCK_MONOTONIC in nanoseconds.
 uint64_t linux_monotonic_nanos(void);
 /// posix_spawn of `argv[0]` with `environment`; the child gets SIGTERM when this process dies, and only descriptors 0-2.

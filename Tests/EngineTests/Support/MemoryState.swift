@@ -31,7 +31,7 @@ struct MemoryState: State {
     var now: UInt64 = 0
     var epoch: UInt32 = 1
 
-    mutating func read(_ table: Table, _ key: RecordKey, into record: inout RecordBuffer) -> Bool {
+    mutating func read(_ table: Table, _ key: RecordKey, into record: borrowing RecordBuffer) -> Bool {
         guard let row = rows[place(table, key)], row.expiresAt == 0 || row.expiresAt > now else { return false }
         _ = record.fill { buffer in
             row.value.withUnsafeBytes { buffer.copyMemory(from: $0) }
@@ -42,7 +42,7 @@ struct MemoryState: State {
         return true
     }
 
-    mutating func put(_ table: Table, _ key: RecordKey, _ record: RecordBuffer, expiresAt: UInt64) {
+    mutating func put(_ table: Table, _ key: RecordKey, _ record: borrowing RecordBuffer, expiresAt: UInt64) {
         let value = record.withBytes { Array($0) }
         rows[place(table, key)] = Row(value: value, expiresAt: expiresAt, epoch: epoch)
         changes.append(Change(table: table, key: bytes(key), value: value))

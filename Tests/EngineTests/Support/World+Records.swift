@@ -13,11 +13,11 @@ extension World {
     func message(_ id: Bytes16, send: UInt8 = 1) -> OutboxRecord? { engine.readMessage(id, send, &state) }
 
     func phoneRecord(_ phone: String = World.phone, tenant: UInt32 = 1) -> PhoneRecord {
-        engine.readPhone(engine.index(.phone, tenant, PhoneBytes(phone)), &state)
+        engine.readPhone(engine.phoneIndex(tenant, PhoneBytes(phone)), &state)
     }
 
-    func accountRecord(_ account: String = "alice", tenant: UInt32 = 1) -> AccountRecord? {
-        engine.readAccount(engine.index(.account, tenant, AccountBytes(account)), &state)
+    func accountRecord(_ account: String = "alice", tenant: UInt32 = 1) -> AccountRecord {
+        engine.readAccount(engine.accountIndex(tenant, AccountBytes(account)), &state)
     }
 
     func streak(_ account: String = "alice", _ phone: String = World.phone, tenant: UInt32 = 1) -> StreakRecord {
@@ -54,4 +54,13 @@ extension World {
     }
 
     var kinds: [EventPush.Kind?] { events.map { EventPush.Kind(rawValue: $0.kind) } }
+}
+
+extension PhoneRecord {
+    /// As it is stored.
+    var bytes: [UInt8] {
+        let record = RecordBuffer()
+        encode(into: record)
+        return record.withBytes { Array($0) }
+    }
 }

@@ -12,35 +12,35 @@ enum RecordsFuzz: FuzzTarget {
         let value = UnsafeRawBufferPointer(rebasing: bytes.dropFirst())
         // Appended to, never reordered: the corpus names them by number.
         switch first % 8 {
-        case 0: try check(value, "challenge", { ChallengeRecord(from: &$0) }, { $0.encode(into: &$1) })
-        case 1: try check(value, "phone", { PhoneRecord(from: &$0) }, { $0.encode(into: &$1) })
-        case 2: try check(value, "account", { AccountRecord(from: &$0) }, { $0.encode(into: &$1) })
-        case 3: try check(value, "streak", { StreakRecord(from: &$0) }, { $0.encode(into: &$1) })
-        case 4: try check(value, "grant", { GrantRecord(from: &$0) }, { $0.encode(into: &$1) })
+        case 0: try check(value, "challenge", { ChallengeRecord(from: $0)?.encode(into: $1) != nil })
+        case 1: try check(value, "phone", { whole($0, PhoneRecord(from: $0).encode(into: $1)) })
+        case 2: try check(value, "account", { whole($0, AccountRecord(from: $0).encode(into: $1)) })
+        case 3: try check(value, "streak", { StreakRecord(from: $0)?.encode(into: $1) != nil })
+        case 4: try check(value, "grant", { GrantRecord(from: $0)?.encode(into: $1) != nil })
         case 5:
-            try check(value, "outbox", { OutboxRecord(from: &$0) }, { $0.encode(into: &$1) })
+            try check(value, "outbox", { OutboxRecord(from: $0)?.encode(into: $1) != nil })
             try due(value)
         case 6: try event(value)
-        default: try check(value, "slot", { $0.wholeID() }, { $1.put($0) })
+        default: try check(value, "slot", { whole($0, $1.put($0.bytes16())) })
         }
     }
 
-    private static func check<R>(
-        _ value: UnsafeRawBufferPointer, _ kind: String, _ decode: (inout RecordBuffer) -> R?,
-        _ encode: (R, inout RecordBuffer) -> Void
+    /// - Parameter again: decodes the first and encodes what it read into the second; false = it was no record.
+    private static func check(
+        _ value: UnsafeRawBufferPointer, _ kind: String, _ again: (borrowing RecordBuffer, borrowing RecordBuffer) -> Bool
     ) throws(FuzzFailure) {
-        var buffer = filled(value)
-        guard let record = decode(&buffer) else { return }
-        var again = RecordBuffer()
-        encode(record, &again)
+        let copy = RecordBuffer()
+        guard again(filled(value), copy) else { return }
         // An outbox record of the first schema is written as one of the second.
         if kind == "outbox", value[0] == 1 { return }
-        let problem = again.withBytes { difference($0, value) }
+        let problem = copy.withBytes { difference($0, value) }
         if let problem { throw FuzzFailure(description: "the \(kind) record changes in a round trip: \(problem)") }
     }
 
+    private static func whole(_ record: borrowing RecordBuffer, _: Void) -> Bool { record.isWhole }
+
     private static func filled(_ value: UnsafeRawBufferPointer) -> RecordBuffer {
-        var buffer = RecordBuffer()
+        let buffer = RecordBuffer()
         _ = buffer.fill { storage in
             storage.copyMemory(from: value)
             return value.count
@@ -56,8 +56,8 @@ enum RecordsFuzz: FuzzTarget {
 
     /// The courier queue takes its times from here at a start: what it takes, the record says.
     private static func due(_ value: UnsafeRawBufferPointer) throws(FuzzFailure) {
-        var buffer = filled(value)
-        let record = OutboxRecord(from: &buffer)
+        let buffer = filled(value)
+        let record = OutboxRecord(from: buffer)
         let expected: UInt64? =
             switch record?.state {
             case .queued: record?.notBefore
@@ -73,20 +73,12 @@ enum RecordsFuzz: FuzzTarget {
         let key = UnsafeRawBufferPointer(rebasing: bytes.prefix(14))
         let value = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(14))
         guard let event = EventRecord.decode(key: key, value: value) else { return }
-        var again = RecordBuffer()
-        EventRecord.encode(event, into: &again)
+        let again = RecordBuffer()
+        EventRecord.encode(event, into: again)
         // A record of the first schema is written as one of the second, with no count.
         let now = value[0] == 1 ? [2] + value.dropFirst() + [UInt8](repeating: 0, count: 8) : Array(value)
         let change = again.withBytes { bytes in now.withUnsafeBytes { difference(bytes, $0) } }
         let problem = change ?? RecordKey(event.cursor).withBytes { difference($0, key) }
         if let problem { throw FuzzFailure(description: "an event changes in a round trip: \(problem)") }
-    }
-}
-
-extension RecordBuffer {
-    /// A slot's record: the id of its challenge.
-    fileprivate mutating func wholeID() -> Bytes16? {
-        let id = bytes16()
-        return isWhole ? id : nil
     }
 }

@@ -94,9 +94,9 @@ struct Prefill: ParsableCommand {
 private struct NewRecords: State {
     let store: Store
 
-    mutating func read(_ table: Table, _ key: RecordKey, into record: inout RecordBuffer) -> Bool { false }
+    mutating func read(_ table: Table, _ key: RecordKey, into record: borrowing RecordBuffer) -> Bool { false }
 
-    mutating func put(_ table: Table, _ key: RecordKey, _ record: RecordBuffer, expiresAt: UInt64) {
+    mutating func put(_ table: Table, _ key: RecordKey, _ record: borrowing RecordBuffer, expiresAt: UInt64) {
         guard table != .outbox else { return }
         key.withBytes { key in
             record.withBytes { store.put(table: table.rawValue, key: key, value: $0, expiresAt: expiresAt) }
