@@ -129,7 +129,7 @@ extension Batch {
             }
         }
         let caller = Caller(tenant: authority.tenant, uid: authority.uid)
-        let reply = decideWithinRate(request, caller, context, entropy.next(), &state)
+        let reply = decideWithinRate(request, caller, context, isWrite ? entropy.next() : .none, &state)
         counters.count(reply)
         let isHeld = (isWrite && (!store.batchIsEmpty || store.isCommitting)) || state.highestRead > store.syncedSequence
         let (opcode, correlation) = (frame.opcode, frame.correlation)

@@ -29,12 +29,11 @@ extension Digest32 {
 
 extension MAC {
     mutating func update(_ value: Bytes16) {
-        update(u64: value.high)
-        update(u64: value.low)
+        withUnsafeBytes(of: (value.high.bigEndian, value.low.bigEndian)) { update($0) }
     }
     mutating func update(_ value: Bytes32) {
-        update(value.head)
-        update(value.tail)
+        let (head, tail) = (value.head, value.tail)
+        withUnsafeBytes(of: (head.high.bigEndian, head.low.bigEndian, tail.high.bigEndian, tail.low.bigEndian)) { update($0) }
     }
     /// Length-prefixed.
     mutating func update<let n: Int>(_ value: InlineBytes<n>) {

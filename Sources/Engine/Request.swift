@@ -87,6 +87,11 @@ public struct Entropy: Sendable {
         Bytes16(timeMs: now, tailHigh: UInt16(truncatingIfNeeded: middle.high), tailLow: middle.low)
     }
 
+    /// For requests that only read, and so make nothing that must be random.
+    public static var none: Entropy { Entropy() }
+
+    private init() { (nonce, middle, tail) = (.zero, .zero, .zero) }
+
     /// From 64 random bytes.
     public init(_ slice: UnsafeRawBufferPointer) {
         precondition(slice.count >= Entropy.bytes, "a request takes 64 random bytes")

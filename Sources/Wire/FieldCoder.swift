@@ -1,7 +1,7 @@
 /// Walks the fields of a message in wire order. Each message states its fields once, in `fields(_:)`; a decoder, an encoder and
 /// a lister (with which a test compares the code with `PROTOCOL.md`) walk the same statement.
 ///
-/// The messages of the main job have `@specialized` statements, and the coders' members for `InlineBytes` are always inlined: else the compiler
+/// The messages of shops and couriers have `@specialized` statements, and the coders' members for `InlineBytes` are always inlined: else the compiler
 /// makes one body for all capacities, which asks the runtime for the type's metadata on each call.
 public protocol FieldCoder {
     /// One byte.

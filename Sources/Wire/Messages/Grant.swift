@@ -12,6 +12,7 @@ public struct CheckGrant: RequestMessage {
 
     public init() {}
 
+    @specialized(where C == FieldDecoder)
     public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
         try c.bytes32("grant", &grant)
         try c.u16("purpose", &purpose)
@@ -38,6 +39,7 @@ public struct RedeemGrant: RequestMessage {
 
     public init() {}
 
+    @specialized(where C == FieldDecoder)
     public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
         try c.bytes16("request_id", &requestID)
         try c.bytes32("grant", &grant)
@@ -62,6 +64,7 @@ public struct GrantReply: Message, Equatable {
 
     public init() {}
 
+    @specialized(where C == FieldEncoder)
     public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
         try c.u64("verified_at_ms", &verifiedAtMs)
         try c.u64("expires_at_ms", &expiresAtMs)

@@ -16,6 +16,7 @@ public struct Quota: RequestMessage {
 
     public init() {}
 
+    @specialized(where C == FieldDecoder)
     public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
         try c.u16("purpose", &purpose)
         try c.u8("assurance", &assurance)
@@ -36,6 +37,7 @@ public struct Quota: RequestMessage {
 
         public init() {}
 
+        @specialized(where C == FieldEncoder)
         public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
             try c.u8("sends_left_hour", &sendsLeftHour)
             try c.u8("sends_left_day", &sendsLeftDay)

@@ -10,6 +10,7 @@ public struct Resend: RequestMessage {
 
     public init() {}
 
+    @specialized(where C == FieldDecoder)
     public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
         try c.bytes16("request_id", &requestID)
         try c.bytes16("challenge", &challenge)

@@ -10,6 +10,7 @@ public struct StatusRequest: RequestMessage {
 
     public init() {}
 
+    @specialized(where C == FieldDecoder)
     public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
         try c.bytes16("challenge", &challenge)
         try c.bytes32("session", &session)
@@ -77,6 +78,7 @@ public struct StatusRequest: RequestMessage {
 
         public init() {}
 
+        @specialized(where C == FieldEncoder)
         public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
             try c.u8("state", &state)
             try c.u8("delivery", &delivery)

@@ -67,6 +67,7 @@ struct BenchCommand: ParsableCommand {
         report = suite.report
         print("\n" + Text.table(Text.header, report.measurements.map(Text.row)))
         print("\n" + Text.table(Goal.header, Goals(report: report).rows.map(\.row)))
+        for line in Processors(report: report).lines { print(line) }
         try report.save()
     }
 }

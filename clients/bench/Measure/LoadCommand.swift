@@ -92,6 +92,7 @@ struct LoadCommand: ParsableCommand {
                     "  \(name): \(latency.count), p50 \(Text.number(latency.p50)) µs, p90 \(Text.number(latency.p90)), p99 \(Text.number(latency.p99)), p99.9 \(Text.number(latency.p999)), max \(Text.number(latency.max))"
                 )
             }
+            if let line = Processors.line(m) { print("  \(line)") }
             if let allocations = m.allocationsPerReply, let calls = m.callsPerReply {
                 print(
                     "  allocations per reply \(Text.number(allocations)), system calls per reply \(Text.number(calls)) (all threads)"

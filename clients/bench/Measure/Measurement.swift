@@ -42,9 +42,14 @@ struct Measurement {
     var journalBytesPerReply: Double?
     var writtenBytesPerReply: Double?
     var cpuMicrosPerReply = 0.0
+    /// By thread's name, the load generator's among them.
+    var threadMicrosPerReply: [String: Double] = [:]
     var privateBytes: UInt64 = 0
     var allocationsPerReply: Double?
     var callsPerReply: Double?
+
+    /// The name of the load generator's time in `threadMicrosPerReply`.
+    static let generator = "load generator"
 
     /// Medians of the repetitions.
     var rate: Double { Measurement.median(rates) }

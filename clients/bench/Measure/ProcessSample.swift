@@ -9,10 +9,33 @@ struct ProcessSample {
     /// RssAnon: memory that is nobody else's.
     var privateBytes: UInt64 = 0
     var processes = 0
+    /// Time on a processor by thread's name, nanoseconds.
+    var threads: [String: UInt64] = [:]
 
     /// `pid` and its descendants.
     init(of pid: pid_t) {
-        for member in ProcessSample.family(pid) { add(member) }
+        for member in ProcessSample.family(pid) {
+            add(member)
+            threads.merge(ProcessSample.threads(of: member), uniquingKeysWith: +)
+        }
+    }
+
+    /// Threads that have ended since are left out.
+    static func threads(of pid: pid_t) -> [String: UInt64] {
+        var found: [String: UInt64] = [:]
+        guard let folder = opendir("/proc/\(pid)/task") else { return found }
+        defer { closedir(folder) }
+        while let entry = readdir(folder) {
+            let number = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            guard pid_t(number) != nil else { continue }
+            let task = "/proc/\(pid)/task/\(number)"
+            // The first number of schedstat is the time on a processor.
+            guard let name = contents(task + "/comm")?.split(separator: "\n").first,
+                let nanos = contents(task + "/schedstat")?.split(separator: " ").first.flatMap({ UInt64($0) })
+            else { continue }
+            found[String(name), default: 0] += nanos
+        }
+        return found
     }
 
     private mutating func add(_ pid: pid_t) {

@@ -128,7 +128,8 @@ final class Session {
 
     private func instant() throws -> Instant {
         Instant(
-            process: ProcessSample(of: target.pid), journal: try target.journal(), probe: probe?.snapshot())
+            process: ProcessSample(of: target.pid), journal: try target.journal(), probe: probe?.snapshot(),
+            generator: ProcessSample.threads(of: getpid()).values.reduce(0, +))
     }
 
     /// What is read at both ends of the recorded time.
@@ -136,6 +137,8 @@ final class Session {
         var process: ProcessSample
         var journal: (syncs: UInt64, bytes: UInt64)?
         var probe: Probe.Snapshot?
+        /// The load generator's own time on a processor, nanoseconds.
+        var generator: UInt64
     }
 
     /// Sums of the differences over the repetitions.
@@ -143,12 +146,17 @@ final class Session {
         private var begun: Instant?
         private var last: Instant?
         private var (cpu, written, syncs, bytes, allocations, calls) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        private var threads: [String: Double] = [:]
 
         mutating func start(_ instant: Instant) { begun = instant }
 
         mutating func end(_ instant: Instant) {
             guard let begun else { return }
             cpu += Double(instant.process.cpuMicros &- begun.process.cpuMicros)
+            for (name, nanos) in instant.process.threads {
+                threads[name, default: 0] += Double(nanos &- (begun.process.threads[name] ?? 0)) / 1_000
+            }
+            threads[Measurement.generator, default: 0] += Double(instant.generator &- begun.generator) / 1_000
             written += Double((instant.process.writtenBytes ?? 0) &- (begun.process.writtenBytes ?? 0))
             if let a = instant.journal, let b = begun.journal {
                 syncs += Double(a.syncs &- b.syncs)
@@ -166,6 +174,7 @@ final class Session {
         func fill(_ m: inout Measurement, replies: Double, seconds: Double) {
             guard let last else { return }
             m.cpuMicrosPerReply = cpu / replies
+            m.threadMicrosPerReply = threads.mapValues { $0 / replies }
             m.privateBytes = last.process.privateBytes
             if last.process.writtenBytes != nil { m.writtenBytesPerReply = written / replies }
             if last.journal != nil { m.syncsPerSecond = seconds > 0 ? syncs / seconds : 0 }

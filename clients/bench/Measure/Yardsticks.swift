@@ -70,6 +70,7 @@ struct Yardsticks {
 /// The machine and how we were built.
 struct Machine {
     let lines: [(String, String)]
+    let processors = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
     init() {
         func value(_ name: String, in text: String?) -> String {
@@ -87,7 +88,7 @@ struct Machine {
         lines = [
             (
                 "processor",
-                "\(sysconf(Int32(_SC_NPROCESSORS_ONLN))) × \(value("model name", in: contents("/proc/cpuinfo")))"
+                "\(processors) × \(value("model name", in: contents("/proc/cpuinfo")))"
             ),
             ("memory", value("MemTotal", in: contents("/proc/meminfo"))),
             ("kernel", contents("/proc/sys/kernel/osrelease").map { String($0.dropLast()) } ?? "?"),

@@ -17,6 +17,7 @@ struct Page {
         <p><code>\(escape(report.command))</code>, commit \(escape(report.commit)), seed \(report.seed)</p>
         \(machine)
         <h2>Goals</h2><div class="wide">\(table(Goal.header, Goals(report: report).rows.map(\.row)))</div>
+        <h2>Where the processors' time goes</h2><pre>\(escape(Processors(report: report).lines.joined(separator: "\n")))</pre>
         <h2>Throughput of the main job</h2><p>Durable replies a second, closed loop, by clients (redis-everysec's aren't durable).</p>\(throughput("cycle"))
         <h2>Lookups</h2>\(throughput("lookup"))
         <h2>Latency over load</h2><p>Open loop: latency counts from the instant at which a request was due, so a stall isn't hidden.</p>

@@ -81,6 +81,10 @@ struct Report {
             ("journal_bytes_per_reply", .optional(m.journalBytesPerReply)),
             ("written_bytes_per_reply", .optional(m.writtenBytesPerReply)),
             ("cpu_us_per_reply", .number(m.cpuMicrosPerReply)),
+            (
+                "cpu_us_per_reply_by_thread",
+                .object(m.threadMicrosPerReply.sorted { $0.key < $1.key }.map { ($0.key, .number($0.value)) })
+            ),
             ("private_bytes", .number(Double(m.privateBytes))),
             ("allocations_per_reply", .optional(m.allocationsPerReply)),
             ("system_calls_per_reply", .optional(m.callsPerReply)),
