@@ -17,12 +17,11 @@ extension Batch {
 
     /// Frames that were left undecided are looked at again: those alone, not the halves of frames of thousands of slow peers.
     func enqueueWaiting() {
-        let waited = stalled
-        stalled.removeAll(keepingCapacity: true)
-        for connection in waited {
+        for connection in stalled {
             connection.isStalled = false
             if !connection.isClosing { enqueue(connection) }
         }
+        stalled.removeAll(keepingCapacity: true)
     }
 
     /// A full batch: the next turn takes the request. A full overlay: admission slows to the checkpoint's speed, for a while.

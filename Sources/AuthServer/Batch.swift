@@ -32,7 +32,8 @@ package final class Batch {
     /// Who takes part in the next turn because the next request only reads, and who in the next round.
     var readers: [Connection] = []
     var queue: [Connection] = []
-    /// What the turn and the round work on, and those whose replies leave: lists that are emptied and used again, because a new one is an allocation.
+    /// What the turn and the round work on, and those whose replies leave: lists with room for all connections from the start, emptied and used
+    /// again, because a new one is an allocation.
     private var reading: [Connection] = []
     private var round: [Connection] = []
     /// Connections of the round that have had their part of it.
@@ -81,6 +82,11 @@ package final class Batch {
         try events.load(from: store)
         var state = StoreState(store: store, now: now)
         clockSteppedMs = engine.clockSteppedMs(&state)
+        for list in [\Batch.readers, \.queue, \.reading, \.round, \.released, \.holding, \.holdingUnderWay, \.stalled] {
+            self[keyPath: list].reserveCapacity(Bounds.maxConnections)
+        }
+        eventsUnderWay.reserveCapacity(Bounds.maxBatch)
+        newEvents.reserveCapacity(Bounds.maxBatch)
     }
 
     deinit { frame.deallocate() }

@@ -34,6 +34,9 @@ struct DueQueue {
 private struct Lane {
     private var heap: [MessageKey] = []
 
+    /// With room for some seconds of messages; a backlog makes more.
+    init() { heap.reserveCapacity(4_096) }
+
     var count: Int { heap.count }
 
     func first(now: UInt64) -> MessageKey? {

@@ -43,6 +43,9 @@ final class EventLoop: @unchecked Sendable {
     /// - Parameter maxSockets: of peers; beyond it they wait in the kernel's backlog.
     init(maxSockets: Int) throws {
         self.maxSockets = maxSockets
+        sockets.reserveCapacity(min(maxSockets, Bounds.maxConnections))
+        freeTokens.reserveCapacity(min(maxSockets, Bounds.maxConnections))
+        ending.reserveCapacity(min(maxSockets, Bounds.maxConnections))
         poll = linux_poll_create()
         bell = linux_bell()
         guard poll >= 0, bell >= 0, linux_poll_add(poll, bell, EventLoop.bellToken, 1, 0) == 0 else {
@@ -109,7 +112,10 @@ final class EventLoop: @unchecked Sendable {
     func add(_ listener: Listener) throws {
         let token = EventLoop.firstListener + UInt32(listeners.count)
         let code = linux_poll_add(poll, listener.descriptor, token, 1, 0)
-        guard code == 0 else { throw Listener.Failure(description: "\(listener.rule.path): \(String(cString: strerror(-code)))") }
+        guard code == 0 else {
+            listener.stop()
+            throw Listener.Failure(description: "\(listener.rule.path): \(String(cString: strerror(-code)))")
+        }
         listeners.append(listener)
     }
 

@@ -22,8 +22,8 @@ public final class Engine {
     public init(tenants: [TenantPolicy], keys: EngineKeys) {
         self.tenants = tenants
         self.keys = keys
-        events.reserveCapacity(512)
-        dueMessages.reserveCapacity(256)
+        events.reserveCapacity(1_024)
+        dueMessages.reserveCapacity(1_024)
     }
 
     /// Forgets the last batch's events and messages.
