@@ -36,6 +36,7 @@ struct Recovery {
                 last = Array(raw)
             }
             try refuseNewer(file, at: next, segment)
+            try refuseForeign(file, at: next)
             try refuseLaterRecords(file, from: next, segment)
             guard segments.contains(segment + 1), try startsWithNext(segment + 1) else { break }
             segment += 1
@@ -84,6 +85,18 @@ struct Recovery {
             (raw.u64(8), raw.u64(16)) == uuid, raw.u64(24) == segment
         else { return }
         throw .newerFormat(path: file.path, found: "journal record \(raw.u16(4))")
+    }
+
+    /// A whole record of another store where this one's next is due: with a changed `format`, all of them would look so, and a journal without
+    /// a next record is one that was read to its end.
+    private func refuseForeign(_ file: SegmentBytes, at offset: Int) throws(StoreError) {
+        guard offset + JournalRecord.headerBytes <= file.bytes.count,
+            let header = JournalRecord.parse(file.bytes.slice(offset, file.bytes.count - offset)), header.uuid != uuid
+        else { return }
+        throw .damaged(
+            path: file.path,
+            detail: "a record of another store stands where record \(position.sequence + 1) is due: this segment or the file `format` was changed, "
+                + "or is another folder's")
     }
 
     /// The epoch never falls: a record of a later one means that its file is an old copy.

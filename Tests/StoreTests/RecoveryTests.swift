@@ -133,6 +133,20 @@ import Testing
         #expect(refusal(test) == nil)
     }
 
+    /// Found by `otp-bench bitflips --count 500 --seed 1`: before the first checkpoint nothing else tells whose journal it is, and all of it was
+    /// dropped as a torn tail.
+    @Test func aFlippedBitInTheStoresNameLosesNothing() throws {
+        let test = try TestStore()
+        for number in 0..<3 { try test.write(number) }
+        test.crash()
+        let name = try Data(contentsOf: test.file("format"))
+        try test.edit(test.file("format")) { $0[15] = $0[15] == 0x30 ? 0x31 : 0x30 }
+        #expect { try test.open() } throws: { "\($0)".contains("a record of another store stands where record 1 is due") }
+        try Data(name).write(to: test.file("format"))
+        try test.open()
+        for number in 0..<3 { #expect(try test.has(number)) }
+    }
+
     @Test func newerFormatsAreRefusedByName() throws {
         let test = try TestStore()
         test.crash()
