@@ -28,11 +28,7 @@ struct Goals {
     }
 
     private func find(_ target: TargetKind, _ name: String, clients: Int? = nil) -> Measurement? {
-        report.measurements.first {
-            $0.target == target && $0.name == name && (clients == nil || $0.clients == clients)
-                && $0.offeredRate == nil
-                && $0.records == report.smallestDataset && $0.slowSyncMs == 0
-        }
+        report.closedLoop(target, name, clients: clients)
     }
 
     private func ratio(_ a: Double?, _ b: Double?) -> Double? {

@@ -1,4 +1,4 @@
-/// Where the processors' time goes, and what a goal leaves of it: the limit that no server passes on this machine.
+/// Where the processors' time goes, and what of it the goal for the main job leaves to otpd's loop while everything else takes what it takes.
 struct Processors {
     let report: Report
 
@@ -13,10 +13,11 @@ struct Processors {
 
     /// For each number of clients of the main job, otpd beside the floor.
     var lines: [String] {
-        [1, 16, 64].compactMap { clients -> [String]? in
-            guard let ours = find(.otpd, clients), let floor = find(.floor, clients), let text = Processors.line(ours),
-                let floorText = Processors.line(floor), floor.rate > 0
-            else { return nil }
+        [1, 16, 64].flatMap { clients -> [String] in
+            guard let ours = report.closedLoop(.otpd, "cycle", clients: clients),
+                let floor = report.closedLoop(.floor, "cycle", clients: clients),
+                let text = Processors.line(ours), let floorText = Processors.line(floor), floor.rate > 0
+            else { return [] }
             let least = 1e6 / (0.75 * floor.rate)
             let all = least * Double(report.machine.processors)
             let loop = ours.threadMicrosPerReply["otpd-loop"] ?? 0
@@ -27,13 +28,6 @@ struct Processors {
                 "  0.75 of the floor is a write in \(Text.number(least)) µs. \(report.machine.processors) processors give \(Text.number(all)) µs in that time; "
                     + "all but otpd's loop takes \(Text.number(rest)), which leaves the loop \(Text.number(min(least, max(0, all - rest)))); it takes \(Text.number(loop)).",
             ]
-        }.flatMap { $0 }
-    }
-
-    private func find(_ target: TargetKind, _ clients: Int) -> Measurement? {
-        report.measurements.first {
-            $0.target == target && $0.name == "cycle" && $0.clients == clients && $0.offeredRate == nil
-                && $0.records == report.smallestDataset && $0.slowSyncMs == 0
         }
     }
 }

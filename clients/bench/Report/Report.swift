@@ -30,6 +30,14 @@ struct Report {
     var smallestDataset: Int { measurements.filter { $0.target == .otpd }.map(\.records).min() ?? 0 }
     var largestDataset: Int { measurements.map(\.records).max() ?? 0 }
 
+    /// On the smallest data set, the disk as it is.
+    func closedLoop(_ target: TargetKind, _ name: String, clients: Int? = nil) -> Measurement? {
+        measurements.first {
+            $0.target == target && $0.name == name && (clients == nil || $0.clients == clients) && $0.offeredRate == nil
+                && $0.records == smallestDataset && $0.slowSyncMs == 0
+        }
+    }
+
     static func makeFolder(_ path: String) throws {
         var made = ""
         for part in path.split(separator: "/") {
