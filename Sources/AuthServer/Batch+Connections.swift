@@ -11,14 +11,17 @@ extension Batch {
             counters.connectionsRefused += 1
             return Goodbye(.tooManyConnections, "too many connections; close some, or raise max_connections")
         }
-        guard connectionsOfUID[uid, default: 0] < settings.connectionsPerUID else {
+        let user = users[uid] ?? User()
+        guard user.connections < settings.connectionsPerUID else {
             counters.connectionsRefused += 1
             return Goodbye(
                 .tooManyConnections, "uid \(uid) has \(settings.connectionsPerUID) connections; close some, or raise max_connections_per_uid")
         }
         connection.place = connections.count
         connections.append(connection)
-        connectionsOfUID[uid, default: 0] += 1
+        user.connections += 1
+        users[uid] = user
+        connection.user = user
         waiting.append(connection, now: peerClock.at(clock.now().engineMs))
         // A flood of silent peers takes half the places and then pushes out its own: whoever speaks at once gets in.
         if waiting.count > max(1, settings.maxConnections / 2), let first = waiting.first {
@@ -46,8 +49,9 @@ extension Batch {
         connections.swapAt(connection.place, connections.count - 1)
         connections[connection.place].place = connection.place
         connections.removeLast()
-        let left = connectionsOfUID[connection.uid, default: 1] - 1
-        connectionsOfUID[connection.uid] = left > 0 ? left : nil
+        guard let user = connection.user else { return }
+        user.connections -= 1
+        if user.connections == 0 { users[connection.uid] = nil }
     }
 
     /// Every tick: Hellos and Goodbyes that take too long; half frames and unread output of some of the connections, in turn.

@@ -29,15 +29,20 @@ package final class Batch {
 
     /// The frame that is being encoded.
     let frame = UnsafeMutableRawBufferPointer.allocate(byteCount: FrameLimits.maxFrameBytes, alignment: 16)
-    /// Who takes part in the next turn because the next request only reads, and who in the next round.
-    var readers: [Connection] = []
-    var queue: [Connection] = []
-    /// What the turn and the round work on, and those whose replies leave: lists with room for all connections from the start, emptied and used
-    /// again, because a new one is an allocation.
-    private var reading: [Connection] = []
-    private var round: [Connection] = []
-    /// Connections of the round that have had their part of it.
-    private var served = 0
+    /// Whose next request only reads: each turn is a round of theirs. And all others, whose rounds take some turns and end in one record.
+    var readers = FairQueue(
+        visit: Bounds.maxInFlight, part: Bounds.maxInFlight, shareAlone: Bounds.lookupsInTurn,
+        shareInCompany: Bounds.lookupsInTurn)
+    var writers = FairQueue(
+        visit: Bounds.writesInTurn, part: Bounds.maxInFlight, shareAlone: Bounds.maxBatch,
+        shareInCompany: Bounds.writesInCompany)
+    /// Rounds that have begun.
+    private var rounds: UInt64 = 0
+    /// The writers' round goes on in the next turn.
+    private var isInRound = false
+    /// Whom the turn has served, and those whose replies leave: lists with room for all connections from the start, emptied and used again,
+    /// because a new one is an allocation.
+    private var served: [Connection] = []
     private var released: [Connection] = []
     /// Connections with replies that wait for the open batch, and for the one that is being synced.
     var holding: [Connection] = []
@@ -47,7 +52,8 @@ package final class Batch {
     private var newEvents: [EventPush] = []
     /// In an order that depends on arrivals and departures alone; each knows its place.
     var connections: [Connection] = []
-    var connectionsOfUID: [UInt32: Int] = [:]
+    /// By uid, those who have some of them.
+    var users: [UInt32: User] = [:]
     /// Connections without Hello, and those that were sent Goodbye, first come first.
     var waiting = Lineup()
     var closing = Lineup()
@@ -61,8 +67,6 @@ package final class Batch {
     package internal(set) var wantsLook = false
     /// Engine milliseconds since when writes wait for a checkpoint to make room; 0 = they don't.
     var stalledSince: UInt64 = 0
-    /// Requests that this turn has decided, of the readers and then of the round.
-    private var decidedInTurn = 0
     /// Connections whose next request waits for the sync under way, or for room.
     var stalled: [Connection] = []
     private var entropy = EntropyBlock()
@@ -82,7 +86,7 @@ package final class Batch {
         try events.load(from: store)
         var state = StoreState(store: store, now: now)
         clockSteppedMs = engine.clockSteppedMs(&state)
-        for list in [\Batch.readers, \.queue, \.reading, \.round, \.released, \.holding, \.holdingUnderWay, \.stalled] {
+        for list in [\Batch.served, \.released, \.holding, \.holdingUnderWay, \.stalled] {
             self[keyPath: list].reserveCapacity(Bounds.maxConnections)
         }
         eventsUnderWay.reserveCapacity(Bounds.maxBatch)
@@ -93,9 +97,8 @@ package final class Batch {
 
     /// A connection has input, or room for output: it takes part in the next turn.
     func enqueue(_ connection: Connection) {
-        guard !connection.isQueued else { return }
-        connection.isQueued = true
-        if connection.readsNext { readers.append(connection) } else { queue.append(connection) }
+        guard !connection.isQueued, let user = connection.user else { return }
+        if connection.readsNext { readers.append(connection, to: user.lookups) } else { writers.append(connection, to: user.writes) }
         schedule()
     }
 
@@ -104,35 +107,36 @@ package final class Batch {
 
     /// Call when `wantsTurn`, and the sockets were looked at: one client's long pipeline, or subscribers that are behind, mustn't keep
     /// everybody else waiting until they have been served in full. Those who write have a round, of some requests a turn and one record in
-    /// all, so that a lookup never waits for all of them.
+    /// all, so that a lookup never waits for all of them. Users take turns in both (`FairQueue`).
     package func turn() {
         wantsTurn = false
         guard !isStopped else { return }
-        // 1. What this turn works on; callbacks from here on belong to the next, or to the next round.
-        swap(&readers, &reading)
-        if round.isEmpty { swap(&queue, &round) }
-        let first = served
-        // 2. One now, one block of entropy.
+        // 1. One now, one block of entropy.
         let stamp = clock.now()
         let context = context(stamp)
         var state = StoreState(store: store, now: context.now)
         entropy.renew()
         if store.canAccept { stalledSince = 0 }
-        // 3. Decide, in order of arrival; replies are encoded into the connections, held or ready.
-        decidedInTurn = 0
-        for connection in reading { decide(connection, context, &state, readsOnly: true) }
-        decidedInTurn = 0
-        while served < round.count, decidedInTurn < Bounds.writesInTurn {
-            decide(round[served], context, &state)
-            served += 1
+        // 2. Decide: lookups, then some of the writers' round; replies are encoded into the connections, held or ready.
+        beginRounds()
+        var left = Bounds.lookupsInTurn
+        while left > 0, let connection = readers.next() {
+            let decided = decide(connection, upTo: Bounds.maxInFlight, context, &state, readsOnly: true)
+            left -= readers.charge(connection, decided)
+            served.append(connection)
         }
-        // 4. One record, one sync, when the round is over; a batch that is being synced goes first.
-        if served == round.count, !store.isCommitting { commit(stamp, context, &state) }
-        // 5. Replies leave, then pages of events.
-        for connection in reading { connection.flush() }
-        reading.removeAll(keepingCapacity: true)
-        for connection in round[first..<served] { connection.flush() }
-        if served == round.count { endRound() }
+        left = Bounds.writesInTurn
+        while left > 0, !isFull, let connection = writers.next() {
+            let decided = decide(connection, upTo: Bounds.writesInTurn, context, &state)
+            left -= writers.charge(connection, decided)
+            served.append(connection)
+        }
+        isInRound = !writers.isOver() && !isFull
+        // 3. One record, one sync, when the round is over; a batch that is being synced goes first.
+        if !isInRound, !store.isCommitting { commit(stamp, context, &state) }
+        // 4. Replies leave, then pages of events.
+        for connection in served { connection.flush() }
+        served.removeAll(keepingCapacity: true)
         if hasRequests { schedule() }
         if events.sendPages(store, now: context.now) { schedule() }
         couriers.loadMore(from: store, now: context.now)
@@ -140,20 +144,26 @@ package final class Batch {
         do { try store.maintain(now: stamp.engineMs) } catch { endProcess("storage", "\(error)") }
     }
 
-    /// Whoever asked is let go of.
-    func forgetRequests() {
-        readers = []
-        queue = []
-        endRound()
+    private func beginRounds() {
+        rounds += 1
+        readers.begin(rounds)
+        guard !isInRound else { return }
+        rounds += 1
+        writers.begin(rounds)
     }
 
-    private func endRound() {
-        round.removeAll(keepingCapacity: true)
-        served = 0
+    /// The open batch takes no more, and nothing keeps it from being sealed: who waits keeps the place for the next round.
+    private var isFull: Bool { !store.canAccept && !store.batchIsEmpty && !store.isCommitting }
+
+    /// Whoever asked is let go of.
+    func forgetRequests() {
+        readers.removeAll()
+        writers.removeAll()
+        isInRound = false
     }
 
     /// Somebody has asked for something that isn't decided.
-    var hasRequests: Bool { !readers.isEmpty || !queue.isEmpty || !round.isEmpty }
+    var hasRequests: Bool { !readers.isEmpty || !writers.isEmpty }
 
     /// The open batch goes to the journal, if there is anything in it.
     /// - Parameter follows: a sync has just ended, and its replies leave after this.
@@ -194,7 +204,7 @@ package final class Batch {
             entropy.renew()
             // A checkpoint that waits for a moment without an unsynced batch has it now.
             if store.batchIsEmpty { try store.maintain(now: stamp.engineMs) }
-            if round.isEmpty { commit(stamp, context, &state, follows: true) }
+            if !isInRound { commit(stamp, context, &state, follows: true) }
             tell(now: stamp.engineMs)
         } catch { return endProcess("journal", "\(error)") }
         // Writes that waited for the sync.
@@ -238,25 +248,28 @@ package final class Batch {
 
     // MARK: one connection's part of a turn
 
-    /// Decides what is whole in the connection's input: up to the in-flight cap, while its output is read; `readsOnly`: up to the first write.
+    /// Decides what is whole in the connection's input, `bound` requests at most, while its output is read; `readsOnly`: up to the first
+    /// write. Returns how many.
     private func decide(
-        _ connection: Connection, _ context: BatchContext, _ state: inout StoreState, readsOnly: Bool = false
-    ) {
-        connection.isQueued = false
-        let bound = readsOnly ? Bounds.maxBatch : Bounds.writesInTurn
+        _ connection: Connection, upTo bound: Int, _ context: BatchContext, _ state: inout StoreState, readsOnly: Bool = false
+    ) -> Int {
         var decided = 0
         while !connection.isClosing, connection.isWritable, !connection.input.isEmpty {
-            if decided == Bounds.maxInFlight || decidedInTurn == bound || connection.isFull || (readsOnly && !connection.readsNext) {
-                return enqueue(connection)
+            if decided == bound || connection.isFull || (readsOnly && !connection.readsNext) {
+                enqueue(connection)
+                return decided
             }
-            if connection.holdsMuch { return stall(connection) }
+            if connection.holdsMuch {
+                stall(connection)
+                return decided
+            }
             let consumed = step(connection, connection.input.bytes, context, &state)
             guard consumed > 0 else { break }
             connection.input.removeFirst(consumed)
             decided += 1
-            decidedInTurn += 1
         }
         events.queueForPage(connection)
+        return decided
     }
 
     /// It takes part again when the sync under way has ended, or there is room.

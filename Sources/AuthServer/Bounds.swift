@@ -34,9 +34,14 @@ enum Bounds {
     static let ownDescriptors = 64
     /// Milliseconds without accepts after one failed, or while descriptors are short.
     static let acceptPauseMs: UInt64 = 100
-    /// Lookups that a turn decides, and messages that a batch leases.
+    /// Other requests of one user that alone wants something in one record: some 20 ms; and messages that a batch leases.
     static let maxBatch = 1_024
-    /// Other requests that a turn decides, some 20 µs each, before the loop looks at its sockets again: what a lookup waits for.
+    /// Other requests of one user in one record that somebody else waits for: a millisecond or two for each who is there.
+    static let writesInCompany = 64
+    /// Lookups that a turn decides, a microsecond or two each: what a write of somebody else waits for.
+    static let lookupsInTurn = 256
+    /// Other requests that a turn decides, some 20 µs each, before the loop looks at its sockets again: what a lookup waits for. A user's
+    /// visit, too.
     static let writesInTurn = 16
     /// Connections that wait for a batch from which on it is worth the hop to the journal thread: so many clients send their next ones meanwhile.
     static let largeBatch = 6

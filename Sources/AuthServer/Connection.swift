@@ -5,6 +5,8 @@ package final class Connection {
     let batch: Batch
     let listener: ListenerRule
     let uid: UInt32
+    /// Whose it is, since the batch has taken it in.
+    var user: User?
     var authority: Authority?
     /// Set by LeaseMessages: pushes that this courier will still take.
     var courierCredit: UInt16 = 0
@@ -24,8 +26,12 @@ package final class Connection {
     private(set) var isClosing = false
     /// The peer has left bytes of `ready` untaken.
     private var isBlocked = false
-    /// Waits in the batch's list for its turn.
+    /// `FairQueue`'s: waits in its user's line for its turn; who comes after it there; the round in which it last had a part, and what is
+    /// left of that.
     var isQueued = false
+    var nextInLine: Connection?
+    var lastRound: UInt64 = 0
+    var partLeft = 0
     /// Waits for the sync under way, or for room.
     var isStalled = false
     /// Its index among the batch's connections.

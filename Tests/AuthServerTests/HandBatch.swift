@@ -7,6 +7,9 @@ import Wire
 
 /// A server without a loop: turns, syncs and checkpoints happen when the test says so, all on its thread.
 final class HandBatch {
+    /// A user beside the one that runs the tests.
+    static let otherUID: UInt32 = 4_242
+
     let folder: TemporaryFolder
     let batch: Batch
     private let settings: ServerSettings
@@ -17,6 +20,7 @@ final class HandBatch {
         folder = try TemporaryFolder()
         var settings = try TestServer.settings(in: folder.path)
         settings.runsJobsByHand = true
+        settings.peers.append(PeerRule(uid: HandBatch.otherUID, tenant: 1, roles: .all))
         adjust(&settings)
         self.settings = settings
         batch = try ServerCore(settings, master: try MasterKey.load(settings.masterKeyPath)).makeBatch { [signals] signal in
@@ -40,8 +44,9 @@ final class HandBatch {
         turn()
     }
 
-    func peer() throws -> HandPeer {
-        let connection = Connection(batch: batch, listener: settings.listeners[0], uid: try #require(settings.peers[0].uid))
+    func peer(uid: UInt32? = nil, tenant: Int = 1) throws -> HandPeer {
+        let own = try #require(settings.peers[0].uid)
+        let connection = Connection(batch: batch, listener: settings.listeners[tenant - 1], uid: uid ?? own)
         let peer = HandPeer(connection)
         connection.begin(on: peer)
         try peer.send(Hello())
@@ -57,6 +62,14 @@ final class HandBatch {
         return RawFrame(
             Opcode.requestCode,
             body: requestCodeBody(id: id, account: Array("shopper-\(number)".utf8), phone: Array("+3361234\(1_000 + number)".utf8)))
+    }
+
+    /// A guess at a challenge that isn't there.
+    func dudVerify() -> RawFrame {
+        number += 1
+        let now = batch.clock.now().engineMs
+        let id = Bytes16(high: now << 16 | number & 0xFFFF, low: number)
+        return RawFrame(Opcode.verify, body: verifyBody(id: id, challenge: id, code: Array("123456".utf8)))
     }
 
     func close(_ peers: [HandPeer]) throws {

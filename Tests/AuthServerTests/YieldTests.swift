@@ -72,15 +72,21 @@ import Wire
         try server.close(writers + [late])
     }
 
-    /// A connection's own order stands: its lookup doesn't pass its write.
+    /// A connection's own order stands: its lookup doesn't pass its write. What the lookup reads tells: it waits for that write's sync.
     @Test func aConnectionKeepsItsOrder() throws {
-        let server = try HandBatch()
+        let server = try HandBatch { $0.commit = .overlapped }
         let peer = try server.peer()
-        peer.send(bytes: try encoded(Ping()) + server.requestCode().bytes + encoded(Ping()))
-        server.batch.turn()
-        #expect(peer.take() == 1 && server.batch.counters.challengesCreated == 0 && server.batch.wantsTurn)
+        let write = requestCodeBody(
+            id: Bytes16(high: server.batch.clock.now().engineMs << 16, low: 1), account: Array("alice".utf8),
+            phone: Array("+33612345678".utf8))
+        var quota = Quota()
+        (quota.purpose, quota.assurance) = (1, Assurance.firstFactor.rawValue)
+        (quota.account, quota.phone, quota.session) = (AccountBytes("alice"), PhoneBytes("+33612345678"), testSession)
+        peer.send(bytes: try encoded(Ping()) + RawFrame(Opcode.requestCode, body: write).bytes + encoded(quota))
         server.turn()
-        #expect(peer.take() == 2 && server.batch.counters.challengesCreated == 1)
+        #expect(peer.take() == 1 && server.batch.counters.challengesCreated == 1 && server.batch.store.isCommitting)
+        server.sync()
+        #expect(peer.take() == 2)
         try server.close([peer])
     }
 
