@@ -6,7 +6,7 @@ import Wire
 /// Thousands of hostile connections against an otpd of our own, while honest shoppers are measured.
 struct Hostile: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Hostile connections: honest latency, private memory and descriptors, quiet and under attack.")
+        abstract: "Hostile connections, and a hostile user's: honest latency, private memory and descriptors, quiet and under attack.")
 
     @Option(help: "Seconds of the attack.")
     var seconds = 60.0
@@ -48,13 +48,17 @@ struct Hostile: ParsableCommand {
         let calm = try load.run(seconds: quiet, rate: rate)
         say("quiet", calm, quiet, 0, try figures.privateKiB() - base.memory)
 
-        let attack = try Attack(server, self)
+        let attack = try Attack(
+            ["hostile-peers", "--socket", server.socket, "--connections", "\(connections)", "--uid", "\(uid)", "--seed", "\(seed)",
+                "--flood", "\(flood)"])
         defer { attack.stop() }
         let (attacked, peak) = try underAttack(load, figures, attack, server, base.memory)
         attack.stop()
         let left = try settle(server, figures, base.descriptors)
         let after = try load.run(seconds: 1, rate: rate)
         say("afterwards", after, 1, 0, try figures.privateKiB() - base.memory)
+        try attackByUsers(load, figures, server, calm, places: places)
+        _ = try settle(server, figures, base.descriptors)
         try exhaustion(server, figures)
         try judge(calm, attacked, peak, left, base.descriptors)
         print("otpd stopped in \(try server.stop()) ms, exit 0")
@@ -64,12 +68,17 @@ struct Hostile: ParsableCommand {
     final class Attack {
         private var pid: pid_t
 
-        init(_ server: BenchServer, _ options: Hostile) throws {
-            pid = BenchServer.spawn(
-                BenchServer.ownPath,
-                ["hostile-peers", "--socket", server.socket, "--connections", "\(options.connections)", "--uid", "\(options.uid)",
-                    "--seed", "\(options.seed)", "--flood", "\(options.flood)"])
+        init(_ arguments: [String]) throws {
+            pid = BenchServer.spawn(BenchServer.ownPath, arguments)
             guard pid > 0 else { throw BenchError("the attack didn't start: \(String(cString: strerror(-pid)))") }
+        }
+
+        /// It hasn't ended by itself.
+        var isRunning: Bool {
+            var status: Int32 = 0
+            guard pid > 0, waitpid(pid, &status, WNOHANG) == pid else { return pid > 0 }
+            pid = 0
+            return false
         }
 
         func stop() {
@@ -175,18 +184,18 @@ struct Hostile: ParsableCommand {
 
     // MARK: figures
 
-    private func at(_ sorted: [UInt64], _ part: Double) -> UInt64 {
+    func at(_ sorted: [UInt64], _ part: Double) -> UInt64 {
         sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int(Double(sorted.count) * part))] / 1_000
     }
 
     private func percent(_ share: Double) -> String { "\(Int(share * 100)) %" }
 
-    private func say(_ name: String, _ sorted: [UInt64], _ seconds: Double, _ processor: Double, _ memory: Int) {
+    func say(_ name: String, _ sorted: [UInt64], _ seconds: Double, _ processor: Double, _ memory: Int) {
         print("\(name): \(sorted.count) honest replies in \(Int(seconds)) s; p50 \(at(sorted, 0.5)) p99 \(at(sorted, 0.99)) p99.9 \(at(sorted, 0.999)) max \(at(sorted, 1)) µs; private memory \(memory >= 0 ? "+" : "")\(memory / 1_024) MiB" + (processor > 0 ? "; otpd \(percent(processor / seconds)) of a core" : ""))
         fflush(nil)
     }
 
-    private func counter(_ name: String, _ server: BenchServer) throws -> UInt64 {
+    func counter(_ name: String, _ server: BenchServer) throws -> UInt64 {
         for line in try statistics(server) where line.hasPrefix(name + " ") { return UInt64(line.dropFirst(name.count + 1)) ?? 0 }
         throw BenchError("no counter \(name)")
     }

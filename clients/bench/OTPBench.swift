@@ -9,7 +9,7 @@ struct OTPBench: ParsableCommand {
         version: "otp-bench 0.1",
         subcommands: [
             BenchCommand.self, LoadCommand.self, Gate.self, Prefill.self, Cycle.self, Race.self, Hostile.self,
-            HostilePeers.self, Bitflips.self, DeadGateway.self,
+            HostilePeers.self, UserAttack.self, Bitflips.self, DeadGateway.self,
         ])
 }
 
