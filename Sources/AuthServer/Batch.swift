@@ -78,7 +78,7 @@ package final class Batch {
         self.store = store
         self.clock = clock
         self.settings = settings
-        couriers = CourierDesk(texts: settings.texts)
+        couriers = CourierDesk(settings)
         events = EventFeed()
         let now = clock.now().engineMs
         peerClock = PeerClock(now: now)

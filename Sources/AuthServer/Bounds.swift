@@ -45,8 +45,8 @@ enum Bounds {
     static let writesInTurn = 16
     /// Connections that wait for a batch from which on it is worth the hop to the journal thread: so many clients send their next ones meanwhile.
     static let largeBatch = 6
-    /// Messages that are due or leased, settled ones until their leases end, 32 bytes each; beyond it new challenges are refused as
-    /// `overloaded`. With leases of 15 s it is what bounds a sustained rate: 26,000 messages a second.
+    /// Messages that are due or leased, some 60 bytes each; beyond it new challenges are refused as `overloaded`, and those of a tenant that
+    /// has more than what is left for all. With couriers that take 15 s for each it bounds a sustained rate: 26,000 messages a second.
     static let maxDueMessages = 400_000
     /// Milliseconds that writes wait for a checkpoint to make room, before they are `overloaded`: less than clients wait.
     static let stallMs: UInt64 = 1_000

@@ -43,6 +43,11 @@ package final class Connection {
     var next: Connection?
     var previous: Connection?
 
+    /// `CourierRing`'s: the place among the couriers that take messages.
+    var isInCourierRing = false
+    var nextCourier: Connection?
+    var previousCourier: Connection?
+
     /// The peer clock's milliseconds since when the input begins with a part of a frame; 0 = it doesn't. More bytes of it don't change that.
     var frameSinceMs: UInt64 = 0
     /// The peer clock's milliseconds since when output waits for the peer, and what it had taken by then; 0 = nothing waits.
@@ -78,6 +83,7 @@ package final class Connection {
     package func canSend() {
         isBlocked = false
         flush()
+        batch.couriers.reads(self)
         if ready.count <= Bounds.maxOutputBytes / 2 { batch.enqueue(self) }
     }
 

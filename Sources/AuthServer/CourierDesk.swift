@@ -6,18 +6,30 @@ import Wire
 /// Which messages are due, and which couriers take more. The queue is derived: the outbox in the store is the truth.
 package final class CourierDesk {
     private let texts: MessageTexts
+    /// Messages that may wait, and whether several tenants share them.
+    private let bound: Int
+    private let isShared: Bool
     private var due = DueQueue()
-    private var couriers: [Connection] = []
-    private var turn = 0
+    private(set) var ready = CourierRing()
+    /// Looks at the outbox that found nothing to lease, two reads each.
+    private(set) var looksInVain = 0
     /// What a start has still to read, the last first.
     private var unread: [Unread] = []
     /// The text being rendered.
     private var scratch = MessageTexts.Scratch()
 
-    init(texts: MessageTexts) { self.texts = texts }
+    init(_ settings: ServerSettings) {
+        texts = settings.texts
+        bound = settings.maxDueMessages
+        isShared = settings.tenants.count > 1
+    }
 
-    /// Room for more messages.
-    var canAccept: Bool { due.count < Bounds.maxDueMessages }
+    /// Room for one more message of a tenant. Where there are others, it has room while it has no more than what is left for all: a backlog
+    /// takes half of the queue, two of them a third each, and whoever else comes finds room.
+    func canAccept(_ tenant: UInt32) -> Bool {
+        let left = bound - due.count
+        return left > 0 && (!isShared || due.count(of: tenant) < left)
+    }
     package var waiting: Int { due.count }
 
     /// At start: what was queued or leased when the server stopped. What the journal had is taken at once; LMDB's rows, of which all but a few
@@ -38,9 +50,10 @@ package final class CourierDesk {
     }
 
     /// A start's rows are still being read, and there is room for more.
-    var isLoading: Bool { !unread.isEmpty && canAccept }
+    var isLoading: Bool { !unread.isEmpty && due.count < bound }
 
-    /// The next piece. A row that was changed since may be taken as it was: a lease looks at it anew, and whoever makes a message due queues it.
+    /// The next piece. A row that was changed since may be taken as it was: a lease looks at it anew, and whoever makes a message due queues it
+    /// for its time, which such a row doesn't change.
     func loadMore(from store: Store, now: UInt64) {
         guard isLoading, let part = unread.last else { return }
         var rows = 0
@@ -65,36 +78,43 @@ package final class CourierDesk {
         let challenge = Bytes16(
             high: UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)),
             low: UInt64(bigEndian: key.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
-        due.push(MessageKey(challenge: challenge, send: key[16], priority: found.priority, notBefore: found.notBefore))
+        due.putIfAbsent(
+            MessageKey(challenge: challenge, send: key[16], tenant: found.tenant, priority: found.priority, notBefore: found.notBefore))
     }
 
-    /// Messages that the batch made due.
+    /// Messages that the batch settled, then those that it made due: one that was both may wait for a look in vain, but is never forgotten.
     private func take(_ engine: Engine) {
-        engine.takeDue { due.push($0) }
+        engine.takeSettled { due.remove($0) }
+        engine.takeDue { due.put($0) }
     }
 
     func credit(_ message: LeaseMessages, _ connection: Connection) -> LeaseMessages.Reply {
         connection.courierCredit = min(message.credit, UInt16(Bounds.maxInFlight))
         if message.leaseMs > 0 { connection.leaseMs = min(UInt64(message.leaseMs), Bounds.leaseMs) }
-        if !couriers.contains(where: { $0 === connection }) { couriers.append(connection) }
+        if connection.courierCredit > 0 { ready.append(connection) } else { ready.remove(connection) }
         var reply = LeaseMessages.Reply()
         reply.credit = connection.courierCredit
         reply.leaseMs = UInt32(connection.leaseMs)
         return reply
     }
 
-    func remove(_ connection: Connection) { couriers.removeAll { $0 === connection } }
+    func remove(_ connection: Connection) { ready.remove(connection) }
+
+    /// A peer has taken what waited for it: if it is a courier, it takes messages again.
+    func reads(_ connection: Connection) {
+        if connection.courierCredit > 0, connection.isWritable, !connection.isClosing { ready.append(connection) }
+    }
 
     /// A due message and a courier that would take it.
     func hasWork(now: UInt64) -> Bool {
         due.first(now: now) != nil && nextCourier() != nil
     }
 
-    /// The couriers take turns.
+    /// The couriers take turns. One that doesn't read is looked at once: it comes back when it does.
     private func nextCourier() -> Connection? {
-        for step in 0..<couriers.count {
-            let candidate = couriers[(turn + step) % couriers.count]
-            if candidate.courierCredit > 0, !candidate.isClosing, candidate.isWritable { return candidate }
+        while let first = ready.first {
+            if first.isWritable, !first.isClosing { return first }
+            ready.remove(first)
         }
         return nil
     }
@@ -105,22 +125,28 @@ package final class CourierDesk {
         // Those that are over take no room; a queue of them, after a long time without couriers, must not hold up everybody.
         var left = Bounds.maxBatch
         while left > 0, let first = due.first(now: context.now), state.store.canAccept, let courier = nextCourier() {
-            due.pop(first)
+            due.remove(first)
             left -= 1
             let result = engine.lease(
                 first, leaseMs: courier.leaseMs, token: entropy.next().token, context: context, state: &state)
             switch result {
             case .leased(let draft):
-                turn += 1
                 courier.courierCredit -= 1
+                ready.remove(courier)
+                if courier.courierCredit > 0 { ready.append(courier) }
                 var push = draft.push
                 push.text = texts.render(draft, &scratch)
                 courier.send(isHeld: true) { try FieldEncoder.push(push, into: $0) }
-                due.push(MessageKey(challenge: first.challenge, send: first.send, priority: first.priority, notBefore: push.leaseUntilMs))
-            case .later:
-                // Whatever moved it to another time queued it for that time too: kept, this entry would be one more for each lease.
-                break
-            case .gone: break
+                var leased = first
+                leased.notBefore = push.leaseUntilMs
+                due.put(leased)
+            case .later(let time):
+                // A start took it as it had been before.
+                looksInVain += 1
+                var later = first
+                later.notBefore = time
+                due.put(later)
+            case .gone: looksInVain += 1
             }
         }
     }

@@ -121,7 +121,7 @@ extension Batch {
                 refuse(.draining, frame, connection, retryAfterMs: 1_000)
                 return true
             }
-            let hasRoom = store.canAccept && (!request.isSend || (store.canAcceptSends && couriers.canAccept))
+            let hasRoom = store.canAccept && (!request.isSend || (store.canAcceptSends && couriers.canAccept(authority.tenant)))
             guard hasRoom else {
                 counters.overloaded += 1
                 refuse(.overloaded, frame, connection, limit: .serverLoad, retryAfterMs: 200)

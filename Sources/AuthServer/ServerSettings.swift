@@ -28,6 +28,8 @@ public struct ServerSettings: Sendable {
     /// Milliseconds until a begun frame must be whole, and in which a peer must take what waits for it.
     var frameMillis = Bounds.frameMs
     var unreadMillis = Bounds.unreadMs
+    /// Messages that may be due or leased; fewer are for tests.
+    var maxDueMessages = Bounds.maxDueMessages
     /// Bytes of a journal segment; bytes and records of an overlay. Small ones are for tests.
     package var segmentBytes = 32 << 20
     package var overlayBytes = 48 << 20

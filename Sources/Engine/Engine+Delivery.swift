@@ -103,7 +103,15 @@ extension Engine {
         message.state = .failed
         message.history.settledAt = context.now
         write(message, challenge, send, &state)
+        noteSettled(message, challenge, send)
         tell(.deliveryFailed, .failed, challenge, send, context, &state)
+    }
+
+    /// Nobody need look at it when its lease would have ended.
+    func noteSettled(_ message: borrowing OutboxRecord, _ challenge: Bytes16, _ send: UInt8) {
+        settledMessages.append(
+            MessageKey(
+                challenge: challenge, send: send, tenant: message.tenant, priority: message.priority, notBefore: message.leaseUntil))
     }
 
     /// The challenge shows its newest message's delivery; an event says so.
@@ -129,8 +137,10 @@ extension Engine {
         }
     }
 
-    /// From a scan of the outbox at start: whether and when a stored message is due.
-    public static func due(value: UnsafeRawBufferPointer) -> (notBefore: UInt64, priority: MessagePriority)? {
+    /// From a scan of the outbox at start: whether and when a stored message is due, and whose it is.
+    public static func due(
+        value: UnsafeRawBufferPointer
+    ) -> (notBefore: UInt64, priority: MessagePriority, tenant: UInt32)? {
         guard value.count <= RecordBuffer.capacity else { return nil }
         let record = RecordBuffer()
         _ = record.fill { buffer in
@@ -139,8 +149,8 @@ extension Engine {
         }
         guard let message = OutboxRecord(from: record) else { return nil }
         switch message.state {
-        case .queued: return (message.notBefore, message.priority)
-        case .leased: return (message.leaseUntil, message.priority)
+        case .queued: return (message.notBefore, message.priority, message.tenant)
+        case .leased: return (message.leaseUntil, message.priority, message.tenant)
         case .submitted, .delivered, .failed: return nil
         }
     }

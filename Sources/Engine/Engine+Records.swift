@@ -139,7 +139,8 @@ extension Engine {
         message.history.queuedAt = now
         message.expiresAt = challenge.expiresAt
         write(message, id, challenge.sends, &state)
-        dueMessages.append(MessageKey(challenge: id, send: challenge.sends, priority: priority, notBefore: now))
+        dueMessages.append(
+            MessageKey(challenge: id, send: challenge.sends, tenant: message.tenant, priority: priority, notBefore: now))
     }
 
     /// Messages of a challenge that is over are dead: none is leased any more.
@@ -147,6 +148,7 @@ extension Engine {
         for send in 1...max(1, challenge.sends) {
             guard let message = readMessage(id, send, &state) else { continue }
             if message.state == .queued { state.delete(.outbox, RecordKey(id, send)) }
+            if message.state == .queued || message.state == .leased { noteSettled(message, id, send) }
         }
     }
 

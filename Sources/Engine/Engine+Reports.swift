@@ -70,6 +70,7 @@ extension Engine {
         message.hasOther = message.hasOther || (m.hasOther ?? 0) != 0
         message.history.settledAt = next == .delivered ? context.now : 0
         write(message, m.challenge, m.send, &state)
+        noteSettled(message, m.challenge, m.send)
         remember(m, &state)
         if next == .delivered {
             tell(.codeDelivered, .delivered, m.challenge, m.send, context, &state)
@@ -138,6 +139,8 @@ extension Engine {
         message.state = .queued
         message.notBefore = time
         write(message, m.challenge, m.send, &state)
-        dueMessages.append(MessageKey(challenge: m.challenge, send: m.send, priority: message.priority, notBefore: time))
+        dueMessages.append(
+            MessageKey(
+                challenge: m.challenge, send: m.send, tenant: message.tenant, priority: message.priority, notBefore: time))
     }
 }

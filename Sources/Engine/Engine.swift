@@ -17,6 +17,8 @@ public final class Engine {
     public private(set) var events: [EventPush] = []
     /// Messages that this batch made due: the server's courier queue takes them after the sync.
     public internal(set) var dueMessages: [MessageKey] = []
+    /// Messages of which this batch has decided that none will be leased again, unless they are made due once more.
+    public internal(set) var settledMessages: [MessageKey] = []
 
     /// - Parameter tenants: checked by the caller: numbers and names are unique.
     public init(tenants: [TenantPolicy], keys: EngineKeys) {
@@ -24,12 +26,14 @@ public final class Engine {
         self.keys = keys
         events.reserveCapacity(1_024)
         dueMessages.reserveCapacity(1_024)
+        settledMessages.reserveCapacity(1_024)
     }
 
     /// Forgets the last batch's events and messages.
     public func beginBatch() {
         events.removeAll(keepingCapacity: true)
         dueMessages.removeAll(keepingCapacity: true)
+        settledMessages.removeAll(keepingCapacity: true)
     }
 
     /// Moves the batch's events to `taken`, whose memory serves the next batch.
@@ -42,6 +46,12 @@ public final class Engine {
     public func takeDue(_ body: (MessageKey) -> Void) {
         for key in dueMessages { body(key) }
         dueMessages.removeAll(keepingCapacity: true)
+    }
+
+    /// Hands out the messages that nobody need look at again.
+    public func takeSettled(_ body: (MessageKey) -> Void) {
+        for key in settledMessages { body(key) }
+        settledMessages.removeAll(keepingCapacity: true)
     }
 
     /// Decides one request. Writes go to `state`; the reply may leave once they are durable.
@@ -183,15 +193,18 @@ public struct MessageKey: Sendable, Hashable {
     public var challenge: Bytes16
     /// From 1.
     public var send: UInt8
+    /// Its challenge's.
+    public var tenant: UInt32
     /// Its purpose's, when it was queued.
     public var priority: MessagePriority
     /// No lease before it, engine milliseconds.
     public var notBefore: UInt64
 
-    /// All four.
-    public init(challenge: Bytes16, send: UInt8, priority: MessagePriority = .normal, notBefore: UInt64) {
+    /// All five.
+    public init(challenge: Bytes16, send: UInt8, tenant: UInt32, priority: MessagePriority = .normal, notBefore: UInt64) {
         self.challenge = challenge
         self.send = send
+        self.tenant = tenant
         self.priority = priority
         self.notBefore = notBefore
     }

@@ -87,31 +87,44 @@ final class HandBatch {
     }
 }
 
-/// A peer that reads everything, at once.
+/// A peer that reads everything, at once, unless it is told to read nothing.
 final class HandPeer: Transport {
     let connection: Connection
     private var received: [UInt8] = []
+    /// From false to true: it reads again.
+    var reads = true {
+        didSet { if reads { connection.canSend() } }
+    }
 
     init(_ connection: Connection) { self.connection = connection }
 
     func send(bytes: [UInt8]) { bytes.withUnsafeBytes { connection.received($0) } }
     func send<M: RequestMessage>(_ message: M) throws { send(bytes: try encoded(message)) }
 
+    /// How many frames have come since the last question.
+    func take() -> Int { frames().count }
+
     /// Frames that have come since the last question.
-    func take() -> Int {
-        var count = 0
+    func frames() -> [RawPeer.Received] {
+        var found: [RawPeer.Received] = []
         var rest = received[...]
         while rest.count >= 4 {
             let length = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) } + 4
             guard rest.count >= length else { break }
+            let frame = Array(rest.prefix(length))
+            let words = stride(from: 4, to: 8, by: 2).map { UInt16(frame[$0]) << 8 | UInt16(frame[$0 + 1]) }
+            found.append(
+                RawPeer.Received(
+                    opcode: words[0], flags: FrameFlags(rawValue: words[1]), correlation: 0,
+                    body: Array(frame[FrameLimits.headerBytes...])))
             rest = rest.dropFirst(length)
-            count += 1
         }
         received = Array(rest)
-        return count
+        return found
     }
 
     func send(_ bytes: UnsafeRawBufferPointer) -> Int {
+        guard reads else { return 0 }
         received += bytes
         return bytes.count
     }

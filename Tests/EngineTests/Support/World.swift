@@ -80,7 +80,7 @@ final class World {
     func lease(_ id: Bytes16, send: UInt8 = 1, leaseMs: UInt64 = 15_000) -> Engine.LeaseResult {
         inBatch {
             engine.lease(
-                MessageKey(challenge: id, send: send, notBefore: 0), leaseMs: leaseMs, token: entropy().token,
+                MessageKey(challenge: id, send: send, tenant: 1, notBefore: 0), leaseMs: leaseMs, token: entropy().token,
                 context: context, state: &state)
         }
     }

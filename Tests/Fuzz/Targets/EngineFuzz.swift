@@ -226,7 +226,7 @@ struct EngineScript {
     }
 
     private mutating func lease(_ a: UInt8, _ b: UInt8) throws(FuzzFailure) {
-        let key = MessageKey(challenge: challenge(a), send: 1 + (b & 3), notBefore: 0)
+        let key = MessageKey(challenge: challenge(a), send: 1 + (b & 3), tenant: 1, notBefore: 0)
         let context = begin()
         let result = engine.lease(key, leaseMs: 15_000, token: entropy().token, context: context, state: &state)
         guard case .leased(let draft) = result else { return }
