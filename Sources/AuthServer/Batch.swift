@@ -29,7 +29,8 @@ package final class Batch {
 
     /// The frame that is being encoded.
     let frame = UnsafeMutableRawBufferPointer.allocate(byteCount: FrameLimits.maxFrameBytes, alignment: 16)
-    /// Whose next request only reads: each turn is a round of theirs. And all others, whose rounds take some turns and end in one record.
+    /// Whose next request only reads: each turn is a round of theirs. And all others, whose rounds take some turns and
+    /// end in one record.
     var readers = FairQueue(
         visit: Bounds.maxInFlight, part: Bounds.maxInFlight, shareAlone: Bounds.lookupsInTurn,
         shareInCompany: Bounds.lookupsInTurn)
@@ -98,7 +99,11 @@ package final class Batch {
     /// A connection has input, or room for output: it takes part in the next turn.
     func enqueue(_ connection: Connection) {
         guard !connection.isQueued, let user = connection.user else { return }
-        if connection.readsNext { readers.append(connection, to: user.lookups) } else { writers.append(connection, to: user.writes) }
+        if connection.readsNext {
+            readers.append(connection, to: user.lookups)
+        } else {
+            writers.append(connection, to: user.writes)
+        }
         schedule()
     }
 
@@ -117,7 +122,7 @@ package final class Batch {
         var state = StoreState(store: store, now: context.now)
         entropy.renew()
         if store.canAccept { stalledSince = 0 }
-        // 2. Decide: lookups, then some of the writers' round; replies are encoded into the connections, held or ready.
+        // 2. Decide: lookups, then some of the writers' round; replies are encoded into connections, held or ready.
         beginRounds()
         var left = Bounds.lookupsInTurn
         while left > 0, let connection = readers.next() {
@@ -152,7 +157,7 @@ package final class Batch {
         writers.begin(rounds)
     }
 
-    /// The open batch takes no more, and nothing keeps it from being sealed: who waits keeps the place for the next round.
+    /// The open batch takes no more, and nothing keeps it from being sealed: who waits keeps the place for the next.
     private var isFull: Bool { !store.canAccept && !store.batchIsEmpty && !store.isCommitting }
 
     /// Whoever asked is let go of.
@@ -248,10 +253,11 @@ package final class Batch {
 
     // MARK: one connection's part of a turn
 
-    /// Decides what is whole in the connection's input, `bound` requests at most, while its output is read; `readsOnly`: up to the first
-    /// write. Returns how many.
+    /// Decides what is whole in the connection's input, `bound` requests at most, while its output is read;
+    /// `readsOnly`: up to the first write. Returns how many.
     private func decide(
-        _ connection: Connection, upTo bound: Int, _ context: BatchContext, _ state: inout StoreState, readsOnly: Bool = false
+        _ connection: Connection, upTo bound: Int, _ context: BatchContext, _ state: inout StoreState,
+        readsOnly: Bool = false
     ) -> Int {
         var decided = 0
         while !connection.isClosing, connection.isWritable, !connection.input.isEmpty {

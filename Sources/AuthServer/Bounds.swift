@@ -34,19 +34,21 @@ enum Bounds {
     static let ownDescriptors = 64
     /// Milliseconds without accepts after one failed, or while descriptors are short.
     static let acceptPauseMs: UInt64 = 100
-    /// Other requests of one user that alone wants something in one record: some 20 ms; and messages that a batch leases.
+    /// Other requests in one record of a user that is alone with its round: some 20 ms; and messages that a batch
+    /// leases.
     static let maxBatch = 1_024
-    /// Other requests of one user in one record that somebody else waits for: a millisecond or two for each who is there.
+    /// Other requests of a user in one record that somebody else waits for: a millisecond or two a user.
     static let writesInCompany = 64
     /// Lookups that a turn decides, a microsecond or two each: what a write of somebody else waits for.
     static let lookupsInTurn = 256
-    /// Other requests that a turn decides, some 20 µs each, before the loop looks at its sockets again: what a lookup waits for. A user's
-    /// visit, too.
+    /// Other requests that a turn decides, some 20 µs each, before the loop looks at its sockets again: what a lookup
+    /// waits for. A user's visit, too.
     static let writesInTurn = 16
     /// Connections that wait for a batch from which on it is worth the hop to the journal thread: so many clients send their next ones meanwhile.
     static let largeBatch = 6
-    /// Messages that are due or leased, some 60 bytes each; beyond it new challenges are refused as `overloaded`, and those of a tenant that
-    /// has more than what is left for all. With couriers that take 15 s for each it bounds a sustained rate: 26,000 messages a second.
+    /// Messages that are due or leased, some 60 bytes each; beyond it new challenges are refused as `overloaded`, and
+    /// those of a tenant that has more than what is left for all. With couriers that take 15 s for each it bounds a
+    /// sustained rate: 26,000 messages a second.
     static let maxDueMessages = 400_000
     /// Milliseconds that writes wait for a checkpoint to make room, before they are `overloaded`: less than clients wait.
     static let stallMs: UInt64 = 1_000

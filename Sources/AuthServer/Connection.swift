@@ -26,8 +26,8 @@ package final class Connection {
     private(set) var isClosing = false
     /// The peer has left bytes of `ready` untaken.
     private var isBlocked = false
-    /// `FairQueue`'s: waits in its user's line for its turn; who comes after it there; the round in which it last had a part, and what is
-    /// left of that.
+    /// `FairQueue`'s: waits in its user's line for its turn; who comes after it there; the round in which it last had
+    /// a part, and what is left of that.
     var isQueued = false
     var nextInLine: Connection?
     var lastRound: UInt64 = 0

@@ -24,8 +24,8 @@ package final class CourierDesk {
         isShared = settings.tenants.count > 1
     }
 
-    /// Room for one more message of a tenant. Where there are others, it has room while it has no more than what is left for all: a backlog
-    /// takes half of the queue, two of them a third each, and whoever else comes finds room.
+    /// Room for one more message of a tenant. Where there are others, it has room while it has no more than what is
+    /// left for all: a backlog takes half of the queue, two of them a third each, and whoever else comes finds room.
     func canAccept(_ tenant: UInt32) -> Bool {
         let left = bound - due.count
         return left > 0 && (!isShared || due.count(of: tenant) < left)
@@ -52,8 +52,8 @@ package final class CourierDesk {
     /// A start's rows are still being read, and there is room for more.
     var isLoading: Bool { !unread.isEmpty && due.count < bound }
 
-    /// The next piece. A row that was changed since may be taken as it was: a lease looks at it anew, and whoever makes a message due queues it
-    /// for its time, which such a row doesn't change.
+    /// The next piece. A row that was changed since may be taken as it was: a lease looks at it anew, and whoever makes
+    /// a message due queues it for its time, which such a row doesn't change.
     func loadMore(from store: Store, now: UInt64) {
         guard isLoading, let part = unread.last else { return }
         var rows = 0
@@ -79,10 +79,12 @@ package final class CourierDesk {
             high: UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)),
             low: UInt64(bigEndian: key.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
         due.putIfAbsent(
-            MessageKey(challenge: challenge, send: key[16], tenant: found.tenant, priority: found.priority, notBefore: found.notBefore))
+            MessageKey(
+                challenge: challenge, send: key[16], tenant: found.tenant, priority: found.priority, notBefore: found.notBefore))
     }
 
-    /// Messages that the batch settled, then those that it made due: one that was both may wait for a look in vain, but is never forgotten.
+    /// Messages that the batch settled, then those that it made due: one that was both may wait for a look in vain, but
+    /// is never forgotten.
     private func take(_ engine: Engine) {
         engine.takeSettled { due.remove($0) }
         engine.takeDue { due.put($0) }

@@ -1,5 +1,6 @@
-/// Couriers that take messages, in turn: those with credit that read what they get. The others aren't here, so thousands of them cost a
-/// request nothing. Linked through the connections: joining and leaving cost the same however many there are.
+/// Couriers that take messages, in turn: those with credit that read what they get. The others aren't here,
+/// so thousands of them cost a request nothing. Linked through the connections: joining and leaving cost the
+/// same however many there are.
 struct CourierRing {
     private(set) var first: Connection?
     private var last: Connection?

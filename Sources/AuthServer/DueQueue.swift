@@ -2,10 +2,12 @@ import Engine
 import Glibc
 import Wire
 
-/// Messages that wait, a lane for each priority, and in it by the time at which they are due. Each is here once: whoever makes it due at
-/// another time moves it, and it goes when it is settled, wherever it stands. Derived; the outbox in the store is the truth.
+/// Messages that wait, a lane for each priority, and in it by the time at which they are due. Each is here
+/// once: whoever makes it due at another time moves it, and it goes when it is settled, wherever it stands.
+/// Derived; the outbox in the store is the truth.
 struct DueQueue: ~Copyable {
-    /// Lists of entries whose keys have the same hash: 2 MiB of addresses, of which memory is taken where there are messages.
+    /// Lists of entries whose keys have the same hash: 2 MiB of addresses, of which memory is taken where
+    /// there are messages.
     private static let listCount = 1 << 19
     private static let none = UInt32.max
 
@@ -43,7 +45,9 @@ struct DueQueue: ~Copyable {
 
     /// The next that is due: of those with a higher priority, as long as there is one.
     func first(now: UInt64) -> MessageKey? {
-        guard let index = high.first(now: now) ?? normal.first(now: now) ?? low.first(now: now) else { return nil }
+        guard let index = high.first(now: now) ?? normal.first(now: now) ?? low.first(now: now) else {
+            return nil
+        }
         return entries[index].key
     }
 
@@ -100,7 +104,9 @@ struct DueQueue: ~Copyable {
         var index = lists[list(key)] &- 1
         while index != DueQueue.none {
             let entry = entries[Int(index)]
-            if entry.key.challenge == key.challenge, entry.key.send == key.send { return (Int(index), before) }
+            if entry.key.challenge == key.challenge, entry.key.send == key.send {
+                return (Int(index), before)
+            }
             before = Int(index)
             index = entry.next
         }

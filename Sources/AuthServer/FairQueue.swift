@@ -1,8 +1,11 @@
-/// Connections that wait to be decided: users take turns, and so do the connections of each user. A user is a uid of the machine: its thousand
-/// connections get as many requests decided as another's ten. What counts is what was decided, not who asked.
+/// Connections that wait to be decided: users take turns, and so do the connections of each user. A user is a
+/// uid of the machine: its thousand connections get as many requests decided as another's ten. What counts is
+/// what was decided, not who asked.
 ///
-/// A round gives each connection one part at most, so it ends whatever arrives meanwhile: up to `part` requests of those that it has asked
-/// for, in one visit or in several. Who hasn't had a part keeps the place before those who have. Linked through the connections and their users' lines: nothing here costs more because there are many, and nothing allocates.
+/// A round gives each connection one part at most, so it ends whatever arrives meanwhile: up to `part`
+/// requests of those that it has asked for, in one visit or in several. Who hasn't had a part keeps the place
+/// before those who have. Linked through the connections and their users' lines: nothing here costs more
+/// because there are many, and nothing allocates.
 struct FairQueue {
     /// What one user has waiting here, first come first.
     final class Line {
@@ -11,7 +14,8 @@ struct FairQueue {
         /// The next user's.
         fileprivate var next: Line?
         fileprivate var isInRing = false
-        /// Requests that are left of its visit. Less than 0: a part went beyond the last one, which the next makes up for.
+        /// Requests that are left of its visit. Less than 0: a part went beyond the last one, which the next
+        /// makes up for.
         fileprivate var balance = 0
         /// The round in which it was served last, and requests that it had in that.
         fileprivate var round: UInt64 = 0
@@ -21,7 +25,8 @@ struct FairQueue {
     /// Requests of one user at one visit, and of one connection in one round.
     private let visit: Int
     private let part: Int
-    /// Requests of one user in one round: alone, and with others in that round, who must not wait for its end for long.
+    /// Requests of one user in one round: alone, and with others in that round, who must not wait for its end
+    /// for long.
     private let shareAlone: Int
     private let shareInCompany: Int
     private var round: UInt64 = 0
@@ -80,7 +85,8 @@ struct FairQueue {
         return connection
     }
 
-    /// What the connection that `next` gave has had; a look at it alone counts as one request. Returns what counts.
+    /// What the connection that `next` gave has had; a look at it alone counts as one request. Returns what
+    /// counts.
     mutating func charge(_ connection: Connection, _ decided: Int) -> Int {
         let count = max(1, decided)
         // Only the visit's end cut it short: it goes on at another.

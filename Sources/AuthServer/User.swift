@@ -1,5 +1,5 @@
-/// A uid of the machine, of which somebody is connected: what is shared fairly is shared among these, whatever tenants, roles and listeners
-/// their connections have.
+/// A uid of the machine, of which somebody is connected: what is shared fairly is shared among these,
+/// whatever tenants, roles and listeners their connections have.
 final class User {
     var connections = 0
     /// What it has waiting to be decided: requests that only read, and all others.

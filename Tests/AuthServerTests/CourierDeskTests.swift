@@ -18,7 +18,9 @@ import Wire
     }
 
     private func messages(_ peer: HandPeer) throws -> [MessagePush] {
-        try peer.frames().filter { $0.opcode == Opcode.message.rawValue }.map { try $0.decode(MessagePush.self) }
+        try peer.frames().filter { $0.opcode == Opcode.message.rawValue }.map {
+            try $0.decode(MessagePush.self)
+        }
     }
 
     private func report(_ message: MessagePush, _ outcome: ReportMessage.Outcome) -> ReportMessage {
@@ -65,7 +67,9 @@ import Wire
         asker.send(bytes: (0..<20).flatMap { _ in server.requestCode().bytes })
         server.turn()
         #expect(server.batch.couriers.waiting == 20)
-        for reply in asker.frames() { try asker.send(cancel(try reply.decode(ChallengeReply.self).challenge, server)) }
+        for reply in asker.frames() {
+            try asker.send(cancel(try reply.decode(ChallengeReply.self).challenge, server))
+        }
         server.turn()
         #expect(server.batch.couriers.waiting == 0)
         clock.pass(Bounds.leaseMs + 1)
@@ -75,7 +79,8 @@ import Wire
         try server.close([courier, asker])
     }
 
-    /// A message that is given back is due once more, when it is due; one whose courier went away, at its lease's end.
+    /// A message that is given back is due once more, when it is due; one whose courier went away, at its
+    /// lease's end.
     @Test func whatIsNotSettledIsLeasedAgain() throws {
         let clock = StillClock()
         let server = try HandBatch { $0.clockSource = { clock.source } }
@@ -153,7 +158,8 @@ import Wire
             peer.send(bytes: server.requestCode().bytes)
             server.turn()
         }
-        #expect(peer.frames().filter { $0.status == .done }.count == 40 && server.batch.couriers.waiting == 40)
+        #expect(
+            peer.frames().filter { $0.status == .done }.count == 40 && server.batch.couriers.waiting == 40)
         try server.close([peer])
     }
 
@@ -198,7 +204,8 @@ import Wire
         let asker = try server.peer()
         asker.send(bytes: server.requestCode().bytes)
         server.turn()
-        #expect(asker.take() == 1 && server.batch.couriers.ready.count == 0 && server.batch.couriers.waiting == 1)
+        #expect(
+            asker.take() == 1 && server.batch.couriers.ready.count == 0 && server.batch.couriers.waiting == 1)
         deaf.reads = true
         server.batch.tick()
         server.turn()

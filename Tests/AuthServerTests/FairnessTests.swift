@@ -4,16 +4,19 @@ import Wire
 @testable import AuthServer
 @testable import Store
 
-/// What is shared is shared among users of the machine: one uid's thousand connections don't outvote another's ten.
+/// What is shared is shared among users of the machine: one uid's thousand connections don't outvote
+/// another's ten.
 @Suite struct FairnessTests {
-    /// A uid with `connections` connections, each of which has `count` requests outstanding, and keeps them outstanding. Made after all other
-    /// peers, whose Hellos would let it be served.
+    /// A uid with `connections` connections, each of which has `count` requests outstanding, and keeps them
+    /// outstanding. Made after all other peers, whose Hellos would let it be served.
     private final class Crowd {
         let peers: [HandPeer]
         private let request: () throws -> [UInt8]
         private(set) var answered: [Int]
 
-        init(_ server: HandBatch, connections: Int, count: Int, _ request: @escaping () throws -> [UInt8]) throws {
+        init(_ server: HandBatch, connections: Int, count: Int, _ request: @escaping () throws -> [UInt8])
+            throws
+        {
             peers = try (0..<connections).map { _ in try server.peer(uid: HandBatch.otherUID) }
             answered = Array(repeating: 0, count: connections)
             self.request = request
@@ -63,7 +66,9 @@ import Wire
     }
 
     /// Forty connections against two, and against sixty-four that ask for one thing at a time.
-    @Test(arguments: [(2, 200), (64, 1)]) func usersShareLookupsEqually(_ connections: Int, _ count: Int) throws {
+    @Test(arguments: [(2, 200), (64, 1)]) func usersShareLookupsEqually(_ connections: Int, _ count: Int)
+        throws
+    {
         let server = try HandBatch()
         let ping = try encoded(Ping())
         let few = try (0..<connections).map { _ in try server.peer() }
@@ -85,7 +90,8 @@ import Wire
         try server.close(crowd.peers + few)
     }
 
-    /// Hundreds of connections that guess: somebody else's write is decided in the next turn but one, and its record is sealed soon.
+    /// Hundreds of connections that guess: somebody else's write is decided in the next turn but one, and its
+    /// record is sealed soon.
     @Test func aWriteDoesNotWaitForAnotherUsersRound() throws {
         let server = try HandBatch()
         let honest = try server.peer()
@@ -105,7 +111,9 @@ import Wire
                 try crowd.goOn()
                 turns += 1
             }
-            #expect(turns <= 2 + Bounds.writesInCompany / Bounds.writesInTurn, "its round ends when each has had a share of it")
+            #expect(
+                turns <= 2 + Bounds.writesInCompany / Bounds.writesInTurn,
+                "its round ends when each has had a share of it")
         }
         try server.close(crowd.peers + [honest])
     }
@@ -132,11 +140,16 @@ import Wire
 
     /// Connections of one uid are one user's, whatever tenant they speak for.
     @Test func aSecondTenantIsNoSecondShare() throws {
-        let server = try HandBatch { $0.peers.append(PeerRule(uid: HandBatch.otherUID, tenant: 2, roles: .all)) }
-        let peers = try (0..<2).map { try server.peer(uid: HandBatch.otherUID, tenant: 1 + $0) } + [try server.peer()]
+        let server = try HandBatch {
+            $0.peers.append(PeerRule(uid: HandBatch.otherUID, tenant: 2, roles: .all))
+        }
+        let peers =
+            try (0..<2).map { try server.peer(uid: HandBatch.otherUID, tenant: 1 + $0) } + [try server.peer()]
         #expect(server.batch.users.count == 2)
         #expect(peers[0].connection.authority?.tenant == 1 && peers[1].connection.authority?.tenant == 2)
-        #expect(peers[0].connection.user === peers[1].connection.user && peers[0].connection.user !== peers[2].connection.user)
+        #expect(
+            peers[0].connection.user === peers[1].connection.user
+                && peers[0].connection.user !== peers[2].connection.user)
         try server.close(peers)
         #expect(server.batch.users.isEmpty)
     }

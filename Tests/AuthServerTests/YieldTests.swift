@@ -72,7 +72,8 @@ import Wire
         try server.close(writers + [late])
     }
 
-    /// A connection's own order stands: its lookup doesn't pass its write. What the lookup reads tells: it waits for that write's sync.
+    /// A connection's own order stands: its lookup doesn't pass its write. What the lookup reads tells: it waits for
+    /// that write's sync.
     @Test func aConnectionKeepsItsOrder() throws {
         let server = try HandBatch { $0.commit = .overlapped }
         let peer = try server.peer()

@@ -57,7 +57,7 @@ struct Hostile: ParsableCommand {
         let left = try settle(server, figures, base.descriptors)
         let after = try load.run(seconds: 1, rate: rate)
         say("afterwards", after, 1, 0, try figures.privateKiB() - base.memory)
-        try attackByUsers(load, figures, server, calm, places: places)
+        try attackByUsers(load, figures, server, places: places)
         _ = try settle(server, figures, base.descriptors)
         try exhaustion(server, figures)
         try judge(calm, attacked, peak, left, base.descriptors)

@@ -4,8 +4,8 @@ import CLinuxShim
 import Glibc
 import Wire
 
-/// An attack of `hostile` by one user, in a process of its own: connections that keep requests outstanding, more than they are due, and read
-/// every reply.
+/// An attack of `hostile` by one user, in a process of its own: connections that keep requests outstanding,
+/// more than they are due, and read every reply.
 struct UserAttack: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "user-attack", shouldDisplay: false)
 
@@ -42,7 +42,8 @@ struct UserAttack: ParsableCommand {
     /// Until it is killed.
     func run() throws {
         guard seteuid(uid) == 0 else { throw BenchError("an attack by another user takes root") }
-        // What is measured is how otpd shares its time, not how the kernel shares the processors with those who attack.
+        // What is measured is how otpd shares its time, not how the kernel shares the processors with those
+        // who attack.
         _ = linux_yield_to_others(10)
         signal(SIGPIPE, SIG_IGN)
         _ = linux_raise_descriptor_limit()
@@ -52,7 +53,9 @@ struct UserAttack: ParsableCommand {
             let peer = try BenchPeer(socket)
             var generator = SeededGenerator(seed: UInt64(index))
             let fd = dup(peer.fd)
-            guard fd >= 0, fcntl(fd, F_SETFL, O_NONBLOCK) == 0 else { throw BenchError("dup: \(String(cString: strerror(errno)))") }
+            guard fd >= 0, fcntl(fd, F_SETFL, O_NONBLOCK) == 0 else {
+                throw BenchError("dup: \(String(cString: strerror(errno)))")
+            }
             let request = try request(peer, &generator)
             peers.append(Peer(fd: fd, request: request, owed: request.count * kind.outstanding))
             guard bench_poll_add(epoll, fd, UInt32(index)) == 0 else { throw BenchError("epoll") }
@@ -61,7 +64,9 @@ struct UserAttack: ParsableCommand {
         var ready = [UInt32](repeating: 0, count: connections)
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         while true {
-            let count = ready.withUnsafeMutableBufferPointer { bench_poll_wait(epoll, $0.baseAddress, Int32($0.count), 10_000_000) }
+            let count = ready.withUnsafeMutableBufferPointer {
+                bench_poll_wait(epoll, $0.baseAddress, Int32($0.count), 10_000_000)
+            }
             for place in ready.prefix(Int(max(0, count))) { try receive(&peers[Int(place)], &chunk) }
             // Whose requests didn't fit the socket.
             for index in peers.indices where peers[index].owed > 0 { send(&peers[index]) }
@@ -88,7 +93,9 @@ struct UserAttack: ParsableCommand {
     private func receive(_ peer: inout Peer, _ chunk: inout [UInt8]) throws {
         let count = recv(peer.fd, &chunk, chunk.count, Int32(MSG_DONTWAIT))
         // An attack that is over would be no attack.
-        guard count != 0 else { throw BenchError("the server ended a connection of the attack by \(kind.name)") }
+        guard count != 0 else {
+            throw BenchError("the server ended a connection of the attack by \(kind.name)")
+        }
         guard count > 0 else { return }
         peer.rest += chunk.prefix(count)
         var place = 0
@@ -109,7 +116,9 @@ struct UserAttack: ParsableCommand {
             var burst: [UInt8] = Array(peer.request[start...])
             while burst.count < min(peer.owed, 16 << 10) { burst += peer.request }
             let wanted = min(burst.count, peer.owed)
-            let count = burst.withUnsafeBytes { Glibc.send(peer.fd, $0.baseAddress, wanted, Int32(MSG_NOSIGNAL | MSG_DONTWAIT)) }
+            let count = burst.withUnsafeBytes {
+                Glibc.send(peer.fd, $0.baseAddress, wanted, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+            }
             guard count > 0 else { return }
             peer.sent += count
             peer.owed -= count
