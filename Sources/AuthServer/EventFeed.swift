@@ -99,7 +99,7 @@ final class EventFeed {
                     isThere = found.elementsEqual(key)
                     return false
                 }
-            } catch { endProcess("storage", "\(error)") }
+            } catch { store.endProcess(error) }
         }
         return isThere
     }
@@ -194,7 +194,7 @@ final class EventFeed {
                 }
                 return true
             }
-        } catch { endProcess("storage", "\(error)") }
+        } catch { store.endProcess(error) }
         guard isWhole else {
             return connection.close(Goodbye(.eventsGone, "events that this subscriber was due are no longer kept"))
         }

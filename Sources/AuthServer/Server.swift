@@ -52,6 +52,7 @@ public final class Server {
         let core = try ServerCore(settings, master: master)
         let store = core.store
         let note = try CrashNote(in: settings.dataPath, now: core.clock.now().engineMs)
+        store.crashNote = note
         let batch = try core.makeBatch(poison: PoisonGuard(note: note, master: master)) { loop.signal($0) }
         batch.onDrain = onDrain
         loop.start(batch)
