@@ -140,6 +140,12 @@ public enum Config {
             }
             rules.hosts.append(host)
         }
+        for hash in try r.strings("android_hashes") ?? [] {
+            guard LastLine.isAppHash(hash) else {
+                throw r.fail("android_hashes", "`\(hash)` isn't an app's hash; write 11 characters of base64, such as \"FA+9qCX9VSu\"")
+            }
+            rules.androidHashes.append(hash)
+        }
         rules.payeeLength = try r.integer("payee_length", Payee.lengths) ?? rules.payeeLength
         rules.amountDigits = try r.integer("amount_digits", 4...15) ?? rules.amountDigits
         return rules
