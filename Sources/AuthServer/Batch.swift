@@ -173,6 +173,7 @@ package final class Batch {
         for connection in holdingUnderWay { connection.commitHeld() }
         engine.takeEvents(into: &eventsUnderWay)
         let isLarge = follows || holdingUnderWay.count >= Bounds.largeBatch
+        counters.count(eventsUnderWay)
         do {
             guard try store.commit(clock: stamp, isLarge: isLarge) == .synced else { return }
         } catch { return endProcess("journal", "\(error)") }

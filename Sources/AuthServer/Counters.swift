@@ -19,16 +19,21 @@ struct Counters {
     var acceptPauses: UInt64 = 0
 
     mutating func count(_ reply: Reply) {
-        switch reply {
-        case .challenge(let m):
-            if m.disposition == ChallengeReply.Disposition.created.rawValue { challengesCreated += 1 }
-        case .verified: verified += 1
-        case .grant: grantsRedeemed += 1
-        case .status, .quota, .empty: break
-        case .refused(let refusal):
-            refused += 1
-            if refusal.status == .wrongCode { wrongCodes += 1 }
-            if refusal.status == .limited || refusal.status == .blocked { limited += 1 }
+        guard case .refused(let refusal) = reply else { return }
+        refused += 1
+        if refusal.status == .limited || refusal.status == .blocked { limited += 1 }
+    }
+
+    /// What a batch did: a request that is repeated is answered again and makes no second event.
+    mutating func count(_ events: [EventPush]) {
+        for event in events {
+            switch EventPush.Kind(rawValue: event.kind) {
+            case .codeRequested: challengesCreated += 1
+            case .codeVerified: verified += 1
+            case .grantRedeemed: grantsRedeemed += 1
+            case .wrongCode: wrongCodes += 1
+            case _: break
+            }
         }
     }
 }
@@ -43,7 +48,7 @@ extension Batch {
             ("batches_total", counters.batches), ("overloaded_total", counters.overloaded),
             ("stalls_total", counters.stalls),
             ("challenges_created_total", counters.challengesCreated), ("verified_total", counters.verified),
-            ("grants_answered_total", counters.grantsRedeemed), ("refused_total", counters.refused),
+            ("grants_redeemed_total", counters.grantsRedeemed), ("refused_total", counters.refused),
             ("wrong_codes_total", counters.wrongCodes), ("limited_total", counters.limited),
             ("connections", UInt64(connections.count)), ("connections_refused_total", counters.connectionsRefused),
             ("accept_pauses_total", counters.acceptPauses), ("messages_waiting", UInt64(couriers.waiting)),
