@@ -117,7 +117,7 @@ struct Common: ParsableArguments {
     static func print(lines fields: [(String, Field)]) {
         let width = fields.map(\.0.count).max() ?? 0
         for (name, value) in fields {
-            Swift.print(name + ":" + String(repeating: " ", count: width - name.count + 1) + value.plain)
+            Swift.print(name + ":" + String(repeating: " ", count: width - name.count + 1) + value.shown)
         }
         fflush(nil)
     }
@@ -132,6 +132,17 @@ enum Field {
         switch self {
         case .text(let text): text
         case .number(let number): String(number)
+        }
+    }
+
+    /// For a terminal: what another process said mustn't steer it.
+    var shown: String {
+        plain.unicodeScalars.reduce(into: "") { text, scalar in
+            if scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .format {
+                text += "\\u{\(String(scalar.value, radix: 16))}"
+            } else {
+                text.unicodeScalars.append(scalar)
+            }
         }
     }
 
