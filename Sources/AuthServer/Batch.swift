@@ -22,6 +22,7 @@ package final class Batch {
     /// Set before the first connection; a server without a data folder of its own (the simulation) may go without.
     var poison: PoisonGuard?
     var rates = RequestRates()
+    var unfit = UnfitFrames()
     var isDraining = false
     /// The store is closed: the loop's last timers find nothing to do.
     var isStopped = false
@@ -172,8 +173,8 @@ package final class Batch {
         swap(&holding, &holdingUnderWay)
         for connection in holdingUnderWay { connection.commitHeld() }
         engine.takeEvents(into: &eventsUnderWay)
-        let isLarge = follows || holdingUnderWay.count >= Bounds.largeBatch
         counters.count(eventsUnderWay)
+        let isLarge = follows || holdingUnderWay.count >= Bounds.largeBatch
         do {
             guard try store.commit(clock: stamp, isLarge: isLarge) == .synced else { return }
         } catch { return endProcess("journal", "\(error)") }

@@ -18,6 +18,7 @@ struct Counters {
     var connectionsRefused: UInt64 = 0
     var acceptPauses: UInt64 = 0
 
+    /// What was answered: each refusal is one, a repeated request's too.
     mutating func count(_ reply: Reply) {
         guard case .refused(let refusal) = reply else { return }
         refused += 1
@@ -46,7 +47,7 @@ extension Batch {
         let pairs: [(String, UInt64)] = [
             ("requests_total", counters.requests), ("frame_errors_total", counters.frameErrors),
             ("batches_total", counters.batches), ("overloaded_total", counters.overloaded),
-            ("stalls_total", counters.stalls),
+            ("stalls_total", counters.stalls), ("unfit_frames_total", unfit.total),
             ("challenges_created_total", counters.challengesCreated), ("verified_total", counters.verified),
             ("grants_redeemed_total", counters.grantsRedeemed), ("refused_total", counters.refused),
             ("wrong_codes_total", counters.wrongCodes), ("limited_total", counters.limited),

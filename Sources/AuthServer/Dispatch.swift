@@ -49,9 +49,7 @@ extension Batch {
             var reply = Ping.Reply()
             reply.token = try FieldDecoder.decode(Ping.self, from: body).token
             reply.engineTimeMs = context.now
-            connection.send(isHeld: false) {
-                try FieldEncoder.reply(reply, to: frame.opcode, correlation: frame.correlation, into: $0)
-            }
+            answer(reply, frame, connection)
             return true
         case .leaseMessages:
             let reply = couriers.credit(try FieldDecoder.decode(LeaseMessages.self, from: body), connection)
@@ -62,8 +60,11 @@ extension Batch {
             return true
         case .acknowledge:
             let message = try FieldDecoder.decode(Acknowledge.self, from: body)
-            events.acknowledge(message, connection)
-            answer(Empty(), frame, connection)
+            if events.acknowledge(message, connection) {
+                answer(Empty(), frame, connection)
+            } else {
+                refuse(.cursorGone, frame, connection)
+            }
             return true
         case .stats:
             _ = try FieldDecoder.decode(Stats.self, from: body)
@@ -71,6 +72,10 @@ extension Batch {
             return true
         case .reportRoute:
             let message = try FieldDecoder.decode(ReportRoute.self, from: body)
+            guard !message.gateway.isEmpty, ReportRoute.Breaker(rawValue: message.breaker) != nil else {
+                refuse(.unsupportedField, frame, connection)
+                return true
+            }
             guard let reply = routes.report(message, connection, now: context.now) else {
                 refuse(.overloaded, frame, connection, limit: .serverLoad, retryAfterMs: 5_000)
                 return true
@@ -81,11 +86,14 @@ extension Batch {
             answer(routes.show(try FieldDecoder.decode(ShowRoute.self, from: body).index, now: context.now), frame, connection)
             return true
         case .drainRoute:
-            guard routes.drain(try FieldDecoder.decode(DrainRoute.self, from: body)) else {
+            let message = try FieldDecoder.decode(DrainRoute.self, from: body)
+            if message.gateway.isEmpty {
+                refuse(.unsupportedField, frame, connection)
+            } else if routes.drain(message, now: context.now) {
+                answer(Empty(), frame, connection)
+            } else {
                 refuse(.overloaded, frame, connection, limit: .serverLoad, retryAfterMs: 5_000)
-                return true
             }
-            answer(Empty(), frame, connection)
             return true
         case .drain:
             _ = try FieldDecoder.decode(Drain.self, from: body)
@@ -133,7 +141,7 @@ extension Batch {
         counters.count(reply)
         let isHeld = (isWrite && (!store.batchIsEmpty || store.isCommitting)) || state.highestRead > store.syncedSequence
         let (opcode, correlation) = (frame.opcode, frame.correlation)
-        connection.send(isHeld: isHeld) { buffer in
+        connection.send(isHeld: isHeld, answering: (opcode, correlation)) { buffer in
             switch reply {
             case .challenge(let m): return try FieldEncoder.reply(m, to: opcode, correlation: correlation, into: buffer)
             case .verified(var m):
@@ -152,7 +160,7 @@ extension Batch {
     }
 
     private func answer<M: Message>(_ message: M, _ frame: Frame, _ connection: Connection) {
-        connection.send(isHeld: false) {
+        connection.send(isHeld: false, answering: (frame.opcode, frame.correlation)) {
             try FieldEncoder.reply(message, to: frame.opcode, correlation: frame.correlation, into: $0)
         }
     }

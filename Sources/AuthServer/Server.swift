@@ -55,6 +55,7 @@ public final class Server {
         store.crashNote = note
         let batch = try core.makeBatch(poison: PoisonGuard(note: note, master: master)) { loop.signal($0) }
         batch.onDrain = onDrain
+        batch.unfit.remark = { [log] in log.error("\($0)") }
         loop.start(batch)
         served = (batch, store, loop)
         do {

@@ -98,6 +98,21 @@ final class HandPeer: Transport {
         return count
     }
 
+    /// The frames that have come since the last question; of those that aren't replies, the status is 0.
+    func frames() -> [(opcode: UInt16, status: UInt16)] {
+        var found: [(opcode: UInt16, status: UInt16)] = []
+        received.withUnsafeBytes { bytes in
+            var offset = 0
+            while let frame = try? Frame.next(in: UnsafeRawBufferPointer(rebasing: bytes[offset...])) {
+                let status = frame.flags == .reply ? UInt16(frame.body[0]) << 8 | UInt16(frame.body[1]) : 0
+                found.append((frame.opcode, status))
+                offset += frame.totalBytes
+            }
+        }
+        received = []
+        return found
+    }
+
     func send(_ bytes: UnsafeRawBufferPointer) -> Int {
         received += bytes
         return bytes.count

@@ -21,7 +21,7 @@ STATS, DRAIN, SHOW_ROUTE, DRAIN_ROUTE = 0xF0, 0xF1, 0xF9, 0xFA
 _CHALLENGE = [("bytes16", "request_id"), ("bytes16", "challenge"), ("bytes32", "session")]
 _CURSOR = [("u32", "epoch"), ("u64", "sequence"), ("u16", "index")]
 _GRANT = [("bytes32", "grant"), ("u16", "purpose"), ("blob8(128)", "account"), ("bytes32", "session")]
-_WHO = [("u16", "purpose"), ("u8", "assurance"), ("blob8(128)", "account"), ("blob8(16)", "phone"), ("bytes32", "session")]
+_WHO = [("u16", "purpose"), ("u8", "assurance"), ("judged8(128)", "account"), ("judged8(16)", "phone"), ("bytes32", "session")]
 _ROUTE = [("u8", "breaker"), ("u8", "drained"), ("u32", "room"), ("u64", "taken"), ("u64", "failed")]
 _PRICE = {0x01: ("u64", "price_micros"), 0x02: ("bytes(3)", "currency")}
 _IP = {0x02: ("bytes(16)", "client_ip")}
@@ -45,7 +45,7 @@ MESSAGES = {
                          ("u8", "attempts_left"), ("u8", "sends_left"), ("u64", "expires_at_ms"),
                          ("u64", "resend_at_ms")], {}),
     "Resend": (_CHALLENGE, {}),
-    "Verify": (_CHALLENGE + [("blob8(16)", "code")], _IP),
+    "Verify": (_CHALLENGE + [("judged8(16)", "code")], _IP),
     "Verify reply": ([("bytes32", "grant"), ("u16", "purpose"), ("u64", "expires_at_ms"),
                       ("u64", "expires_at_wall_ms")], {0x01: ("bytes(64)", "issuer")}),
     "Cancel": (_CHALLENGE, {}),
@@ -182,9 +182,9 @@ def encode(message, fields):
         value = fields.get(name)
         if kind in _FORMATS:
             body += struct.pack(_FORMATS[kind], value or 0)
-        elif kind.startswith("blob"):
+        elif "8(" in kind or "16(" in kind:
             value = value or b""
-            body += struct.pack(">B" if kind.startswith("blob8") else ">H", len(value)) + value
+            body += struct.pack(">H" if kind.startswith("blob16") else ">B", len(value)) + value
         else:
             size = int(kind[5:])
             value = bytes(size) if value is None else value
@@ -203,7 +203,7 @@ def encode(message, fields):
 
 
 def decode(message, body):
-    """The fields of a body; absent tagged ones are left out. A blob may be longer than its maximum (PROTOCOL.md §2)."""
+    """The fields of a body; absent tagged ones are left out. A judged8 may be longer than its maximum (PROTOCOL.md §2)."""
     fixed, tagged = MESSAGES[message]
     fields, offset = {}, 0
 
@@ -217,8 +217,11 @@ def decode(message, body):
     for kind, name in fixed:
         if kind in _FORMATS:
             fields[name] = int.from_bytes(take(struct.calcsize(_FORMATS[kind])), "big")
-        elif kind.startswith("blob"):
-            fields[name] = take(int.from_bytes(take(1 if kind.startswith("blob8") else 2), "big"))
+        elif "8(" in kind or "16(" in kind:
+            fields[name] = take(int.from_bytes(take(2 if kind.startswith("blob16") else 1), "big"))
+            # Of a judged8, the rules say what is wrong.
+            if kind.startswith("blob") and len(fields[name]) > _maximum(kind):
+                raise WireError("unsupportedField")
         else:
             fields[name] = take(int(kind[5:]))
     last = -1
@@ -228,11 +231,13 @@ def decode(message, body):
         if raw & 0x7F <= last:
             raise WireError("badBody")
         last = raw & 0x7F
-        if raw not in tagged:
+        # The number is the name; the critical bit is for those who don't know it.
+        known = tagged.get(raw) or tagged.get(raw ^ 0x80)
+        if not known:
             if raw & 0x80:
                 raise WireError("unsupportedField")
             continue
-        kind, name = tagged[raw]
+        kind, name = known
         if kind in _FORMATS:
             if size != struct.calcsize(_FORMATS[kind]):
                 raise WireError("unsupportedField")

@@ -61,7 +61,7 @@ class Frames(unittest.TestCase):
             kind = kinds.get(name, "")
             if isinstance(value, int):
                 lines.append((name, str(value)))
-            elif kind.startswith("blob") and len(value) > wire._maximum(kind):
+            elif kind.startswith("judged") and len(value) > wire._maximum(kind):
                 lines.append((name, f"too long ({len(value)})"))
             else:
                 lines.append((name, value.hex()))
@@ -156,7 +156,42 @@ class Sessions(unittest.TestCase):
         else:
             got = f"refusal {wire.STATUSES[wire.decode('Refusal', body)['status']]}"
         self.assertEqual(got, what)
+        self.body = body[2:]
         return buffer[used:]
+
+    def told(self, what):
+        """The bytes of a field of the last reply."""
+        message, name = what
+        kind = dict((name, kind) for kind, name in wire.MESSAGES[message][0])[name]
+        value = wire.decode(message, self.body)[name]
+        return value if isinstance(value, bytes) else value.to_bytes(int(kind[1:]) // 8, "big")
+
+    def run_script(self, pairs):
+        """A session whose bytes depend on what the server said: in order, each `send` byte by byte."""
+        names, message = {}, None
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(5)
+            sock.connect(self.server.path)
+            buffer = b""
+            for key, value in pairs:
+                if key == "send":
+                    for name, known in names.items():
+                        value = value.replace("{" + name + "}", known.hex())
+                    for byte in bytes.fromhex(value):
+                        sock.sendall(bytes([byte]))
+                elif key == "receive":
+                    buffer = self.expect(sock, buffer, value)
+                    message = value.partition(" ")[2]
+                    if message == "Hello reply":
+                        engine_time = self.told((message, "engine_time_ms"))
+                elif key == "expect":
+                    name, number = value.split()
+                    self.assertEqual(int.from_bytes(self.told((message, name)), "big"), int(number))
+                elif key == "capture":
+                    name, field = value.split()
+                    names[name] = self.told((message, field))
+                else:
+                    names[value] = engine_time[2:] + os.urandom(10)
 
     def run_steps(self, groups):
         """`groups`: (chunks to send, lines to receive) in turn, on one connection."""
@@ -179,7 +214,11 @@ class Sessions(unittest.TestCase):
         for path in files:
             with self.subTest(path.stem):
                 pairs = read(path)
-                self.assertFalse({key for key, _ in pairs} - {"send", "receive"}, "keys that this runner doesn't know")
+                keys = {key for key, _ in pairs}
+                self.assertFalse(keys - {"send", "receive", "expect", "capture", "id"}, "keys that this runner doesn't know")
+                if keys - {"send", "receive"}:
+                    self.run_script(pairs)
+                    continue
                 sent = b"".join(bytes.fromhex(value) for key, value in pairs if key == "send")
                 receives = [value for key, value in pairs if key == "receive"]
                 turns = []

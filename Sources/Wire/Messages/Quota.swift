@@ -20,8 +20,8 @@ public struct Quota: RequestMessage {
     public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
         try c.u16("purpose", &purpose)
         try c.u8("assurance", &assurance)
-        try c.blob8("account", &account)
-        try c.blob8("phone", &phone)
+        try c.judged8("account", &account)
+        try c.judged8("phone", &phone)
         try c.bytes32("session", &session)
         try c.tagged(.ignorable(2), "client_ip", &clientIP)
     }

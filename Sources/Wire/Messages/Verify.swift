@@ -19,7 +19,7 @@ public struct Verify: RequestMessage {
         try c.bytes16("request_id", &requestID)
         try c.bytes16("challenge", &challenge)
         try c.bytes32("session", &session)
-        try c.blob8("code", &code)
+        try c.judged8("code", &code)
         try c.tagged(.ignorable(2), "client_ip", &clientIP)
     }
 
