@@ -42,7 +42,7 @@ help:
 	@echo "make full-disk a disk full to the last block: sends refused, verifies go on; root (SEED=1)"
 	@echo "make crash-states  every state a power cut can leave of the store, each started and checked (STATES=500000 SEED=1)"
 	@echo "make sanitize  the suite under AddressSanitizer, then under ThreadSanitizer"
-	@echo "make fuzz    twelve targets under libFuzzer and AddressSanitizer, SECONDS over all (SECONDS=60 SEED=1 VARIANT=asan|fast)"
+	@echo "make fuzz    thirteen targets under libFuzzer and AddressSanitizer, SECONDS over all (SECONDS=60 SEED=1 VARIANT=asan|fast)"
 	@echo "make fuzz-planted  each target finds its planted bug, at most SECONDS each (SECONDS=60 SEED=1)"
 	@echo "make mutants seeded bugs: each must be caught by a test; prints the table (ONLY=part of a name)"
 	@echo "make sim     the whole server simulated under faults, from seeds (SEEDS=1000 SEED=1 OPERATIONS=1000)"
