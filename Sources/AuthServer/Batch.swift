@@ -173,7 +173,6 @@ package final class Batch {
         swap(&holding, &holdingUnderWay)
         for connection in holdingUnderWay { connection.commitHeld() }
         engine.takeEvents(into: &eventsUnderWay)
-        counters.count(eventsUnderWay)
         let isLarge = follows || holdingUnderWay.count >= Bounds.largeBatch
         do {
             guard try store.commit(clock: stamp, isLarge: isLarge) == .synced else { return }

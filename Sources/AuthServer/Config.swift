@@ -142,7 +142,9 @@ public enum Config {
         }
         for hash in try r.strings("android_hashes") ?? [] {
             guard LastLine.isAppHash(hash) else {
-                throw r.fail("android_hashes", "`\(hash)` isn't an app's hash; write 11 characters of base64, such as \"FA+9qCX9VSu\"")
+                throw r.fail(
+                    "android_hashes",
+                    "`\(hash)` isn't an app's hash; write 11 characters of base64, such as \"FA+9qCX9VSu\"")
             }
             rules.androidHashes.append(hash)
         }

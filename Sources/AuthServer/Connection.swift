@@ -124,10 +124,12 @@ package final class Connection {
     /// No more waiting for the peer to read its Goodbye.
     func cut() { transport?.close() }
 
-    /// Adds a frame that `encode` writes; `isHeld`: it waits for the sync. A reply that doesn't fit a frame is `unknown` to who asked, and a push that
-    /// doesn't is left out (a message is leased again): what somebody told the server must never end it.
+    /// Adds a frame that `encode` writes; `isHeld`: it waits for the sync. A reply that doesn't fit a frame
+    /// is `unknown` to who asked, and a push that doesn't is left out (a message is leased again): what
+    /// somebody told the server must never end it.
     func send(
-        isHeld: Bool, answering asked: (opcode: UInt16, correlation: UInt32)? = nil, _ encode: (UnsafeMutableRawBufferPointer) throws -> Int
+        isHeld: Bool, answering asked: (opcode: UInt16, correlation: UInt32)? = nil,
+        _ encode: (UnsafeMutableRawBufferPointer) throws -> Int
     ) {
         // By way of the batch's one frame: a queue would keep room for the largest reply, which is rare.
         var count = 0
@@ -144,7 +146,8 @@ package final class Connection {
 
     /// A refusal has one length, which fits.
     private func unknown(to asked: (opcode: UInt16, correlation: UInt32)) -> Int? {
-        try? FieldEncoder.refusal(Refusal(.unknown), to: asked.opcode, correlation: asked.correlation, into: batch.frame)
+        try? FieldEncoder.refusal(
+            Refusal(.unknown), to: asked.opcode, correlation: asked.correlation, into: batch.frame)
     }
 
     /// The open batch is being synced from now on.

@@ -18,23 +18,19 @@ struct Counters {
     var connectionsRefused: UInt64 = 0
     var acceptPauses: UInt64 = 0
 
-    /// What was answered: each refusal is one, a repeated request's too.
-    mutating func count(_ reply: Reply) {
-        guard case .refused(let refusal) = reply else { return }
-        refused += 1
-        if refusal.status == .limited || refusal.status == .blocked { limited += 1 }
-    }
-
-    /// What a batch did: a request that is repeated is answered again and makes no second event.
-    mutating func count(_ events: [EventPush]) {
+    /// A decision. What it did is in its events: a request that is repeated is answered again and makes no
+    /// second one. A refusal is one whenever it is answered.
+    mutating func count(_ reply: Reply, _ events: ArraySlice<EventPush>) {
+        if case .refused(let refusal) = reply {
+            refused += 1
+            if refusal.status == .limited || refusal.status == .blocked { limited += 1 }
+        }
         for event in events {
-            switch EventPush.Kind(rawValue: event.kind) {
-            case .codeRequested: challengesCreated += 1
-            case .codeVerified: verified += 1
-            case .grantRedeemed: grantsRedeemed += 1
-            case .wrongCode: wrongCodes += 1
-            case _: break
-            }
+            let kind = EventPush.Kind(rawValue: event.kind)
+            if kind == .codeRequested { challengesCreated += 1 }
+            if kind == .codeVerified { verified += 1 }
+            if kind == .grantRedeemed { grantsRedeemed += 1 }
+            if kind == .wrongCode { wrongCodes += 1 }
         }
     }
 }

@@ -75,7 +75,9 @@ package final class CourierDesk {
 
     func credit(_ message: LeaseMessages, _ connection: Connection) -> LeaseMessages.Reply {
         connection.courierCredit = min(message.credit, UInt16(Bounds.maxInFlight))
-        connection.leaseMs = message.leaseMs == 0 ? Bounds.leaseMs : min(max(UInt64(message.leaseMs), Bounds.leastLeaseMs), Bounds.leaseMs)
+        connection.leaseMs =
+            message.leaseMs == 0
+            ? Bounds.leaseMs : min(max(UInt64(message.leaseMs), Bounds.leastLeaseMs), Bounds.leaseMs)
         if !couriers.contains(where: { $0 === connection }) { couriers.append(connection) }
         var reply = LeaseMessages.Reply()
         reply.credit = connection.courierCredit

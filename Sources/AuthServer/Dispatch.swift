@@ -137,8 +137,9 @@ extension Batch {
             }
         }
         let caller = Caller(tenant: authority.tenant, uid: authority.uid)
+        let firstEvent = engine.events.count
         let reply = decideWithinRate(request, caller, context, isWrite ? entropy.next() : .none, &state)
-        counters.count(reply)
+        counters.count(reply, engine.events[firstEvent...])
         let isHeld = (isWrite && (!store.batchIsEmpty || store.isCommitting)) || state.highestRead > store.syncedSequence
         let (opcode, correlation) = (frame.opcode, frame.correlation)
         connection.send(isHeld: isHeld, answering: (opcode, correlation)) { buffer in

@@ -155,8 +155,8 @@ public struct MessageTexts: Sendable {
         return (texts.payment ?? texts.plain).template(for: locale).locale
     }
 
-    /// The message that a request would get, by the same texts, and its language: for `otpctl template preview`, which refuses hosts and hashes that
-    /// `rules` don't list.
+    /// The message that a request would get, by the same texts, and its language: for `otpctl template
+    /// preview`, which refuses hosts and hashes that `rules` don't list.
     public func preview(
         tenant: TenantPolicy, purpose: PurposePolicy, locale: String, code: String, payment: Payment?, client: ReceivingClient
     ) -> (text: String, locale: String) {

@@ -3,13 +3,15 @@ import Wire
 /// What couriers tell of their gateways, and which of these the operator wants drained. Memory alone: a courier tells it anew each few
 /// seconds, and after a start of ours a drained gateway says so itself.
 ///
-/// Both lists are bounded, and nobody fills them for others: what hasn't been told for a while goes first, then what belongs to the user who has
-/// the most; what couriers say of draining never stands in the operator's way.
+/// Both lists are bounded, and nobody fills them for others: what hasn't been told for a while goes first,
+/// then what belongs to the user who has the most; what couriers say of draining never stands in the
+/// operator's way.
 final class RouteDesk {
     /// Gateways of one connection, and of all.
     static let mostOfOne = 32
     static let most = 256
-    /// Milliseconds after which a gateway that wasn't told again makes room for another: couriers tell each few seconds.
+    /// Milliseconds after which a gateway that wasn't told again makes room for another: couriers tell each
+    /// few seconds.
     static let staleMs: UInt64 = 60_000
 
     private struct Lane {
@@ -34,7 +36,9 @@ final class RouteDesk {
             guard makeRoom(for: courier, uid: connection.uid, now: now) else { return nil }
             lanes.append(Lane(courier: courier, uid: connection.uid, report: report, toldAtMs: now))
             // It was drained before this server started, or is by its configuration.
-            if report.drained != 0 { wishes.learn(report.gateway.array, from: connection.uid, now: now, isReported: isReported) }
+            if report.drained != 0 {
+                wishes.learn(report.gateway.array, from: connection.uid, now: now, isReported: isReported)
+            }
         }
         var reply = ReportRoute.Reply()
         reply.drained = wishes[report.gateway.array] ?? (report.drained != 0) ? 1 : 0
@@ -55,14 +59,17 @@ final class RouteDesk {
         var ofUID: [UInt32: Int] = [:]
         for lane in lanes { ofUID[lane.uid, default: 0] += 1 }
         // Else two users would push each other out for ever.
-        guard let greatest = ofUID.max(by: { ($0.value, $0.key) < ($1.value, $1.key) }), greatest.value > ofUID[uid, default: 0] + 1,
+        guard let greatest = ofUID.max(by: { ($0.value, $0.key) < ($1.value, $1.key) }),
+            greatest.value > ofUID[uid, default: 0] + 1,
             let oldest = stalest(where: { $0.uid == greatest.key })
         else { return false }
         lanes.remove(at: oldest)
         return true
     }
 
-    private func isStale(_ index: Int, _ now: UInt64) -> Bool { now >= lanes[index].toldAtMs + RouteDesk.staleMs }
+    private func isStale(_ index: Int, _ now: UInt64) -> Bool {
+        now >= lanes[index].toldAtMs + RouteDesk.staleMs
+    }
 
     /// The one that was told the longest ago.
     private func stalest(where isMeant: (Lane) -> Bool) -> Int? {

@@ -64,7 +64,8 @@ package struct StoreState: State {
 }
 
 extension Store {
-    /// A storage failure, whoever's request met it, is no request's fault: it must not come back quarantined after the repair.
+    /// A storage failure, whoever's request met it, is no request's fault: it must not come back quarantined
+    /// after the repair.
     func endProcess(_ error: any Error) {
         crashNote?.leave()
         AuthServer.endProcess("storage", "\(error)")

@@ -1,5 +1,6 @@
-/// Frames of the server's own that can't be encoded: a fault of this server, which costs one caller one reply and nobody else anything. The operator
-/// is told, at most once a minute, because whoever found such a request may send it without end.
+/// Frames of the server's own that can't be encoded: a fault of this server, which costs one caller one reply
+/// and nobody else anything. The operator is told, at most once a minute, because whoever found such a
+/// request may send it without end.
 struct UnfitFrames {
     /// Milliseconds between two remarks.
     static let remarkMs: UInt64 = 60_000

@@ -70,7 +70,8 @@ public final class Store {
 
     /// Called on the journal thread when an overlapped sync has ended; the loop then calls `finishCommit`.
     public var onSynced: (@Sendable () -> Void)?
-    /// Says which request is being decided; a storage failure takes it back. Set before the store is used by the loop.
+    /// Says which request is being decided; a storage failure takes it back. Set before the store is used by
+    /// the loop.
     public var crashNote: CrashNote?
     /// Called on the checkpointer's thread; the loop then calls `maintain`.
     public var onCheckpointDone: (@Sendable () -> Void)?

@@ -16,12 +16,13 @@ public protocol FieldCoder {
     mutating func bytes16(_ name: StaticString, _ value: inout Bytes16) throws(WireError)
     /// Thirty-two bytes.
     mutating func bytes32(_ name: StaticString, _ value: inout Bytes32) throws(WireError)
-    /// A length byte, then that many bytes; a request with more than the field holds is refused as `unsupportedField`.
+    /// A length byte, then that many bytes; a request with more than the field holds is refused as
+    /// `unsupportedField`.
     mutating func blob8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError)
     /// A length of two bytes, then that many bytes.
     mutating func blob16<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError)
-    /// The bytes of a `blob8`, but whoever decides the message judges a value that is too long (`InlineBytes.isTooLong`): the rules have a status
-    /// of its own for it. Such a value must not be kept.
+    /// The bytes of a `blob8`, but whoever decides the message judges a value that is too long
+    /// (`InlineBytes.isTooLong`): the rules have a status of its own for it. Such a value must not be kept.
     mutating func judged8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError)
 
     /// An optional field of one byte, `tag` ascending within the message; absent = `nil`.

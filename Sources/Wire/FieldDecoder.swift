@@ -59,11 +59,15 @@ public struct FieldDecoder: FieldCoder {
         try assign(try take(Int(try load(UInt16.self))), to: &value)
     }
     @inline(__always)
-    public mutating func judged8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
+    public mutating func judged8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>)
+        throws(WireError)
+    {
         value.assign(try take(Int(try load(UInt8.self))))
     }
     @inline(__always)
-    private func assign<let n: Int>(_ bytes: UnsafeRawBufferPointer, to value: inout InlineBytes<n>) throws(WireError) {
+    private func assign<let n: Int>(_ bytes: UnsafeRawBufferPointer, to value: inout InlineBytes<n>)
+        throws(WireError)
+    {
         guard bytes.count <= n else { throw .unsupportedField(tag: 0) }
         value.assign(bytes)
     }
@@ -98,8 +102,8 @@ public struct FieldDecoder: FieldCoder {
         return try take(header.count)
     }
 
-    /// The value of `tag` if it comes next, after skipping unknown tags below it. Its number is its name: the critical bit is for those who
-    /// don't know the field.
+    /// The value of `tag` if it comes next, after skipping unknown tags below it. Its number is its name: the
+    /// critical bit is for those who don't know the field.
     private mutating func value(of tag: Tag) throws(WireError) -> UnsafeRawBufferPointer? {
         while let header = try nextTag() {
             if header.tag.number == tag.number { return try open(header) }

@@ -29,7 +29,9 @@ public struct FieldLister: FieldCoder {
     public mutating func blob8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
         add("blob8(\(n))", name)
     }
-    public mutating func judged8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
+    public mutating func judged8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>)
+        throws(WireError)
+    {
         add("judged8(\(n))", name)
     }
     public mutating func blob16<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {

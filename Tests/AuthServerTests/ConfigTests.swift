@@ -173,7 +173,8 @@ import Wire
             "name = \"shop\"", "name = \"shop\"\nhosts = [\"https://x.example\"]", "otpd.toml:7: tenant[0].hosts:", "no scheme"),
         Mistake("name = \"shop\"", "name = \"shop\"\nhosts = [\"Shop.example\"]", "otpd.toml:7: tenant[0].hosts:", "small letters"),
         Mistake(
-            "name = \"shop\"", "name = \"shop\"\nandroid_hashes = [\"FA+9qCX9VS\"]", "otpd.toml:7: tenant[0].android_hashes:",
+            "name = \"shop\"", "name = \"shop\"\nandroid_hashes = [\"FA+9qCX9VS\"]",
+            "otpd.toml:7: tenant[0].android_hashes:",
             "11 characters of base64"),
         Mistake(
             "name = \"other\"", "name = \"other\"\nshop = \"\(String(repeating: "x", count: 90))\"",
@@ -276,26 +277,33 @@ import Wire
     }
 
     @Test func aTenantWithoutAndroidHashesIsRemarkedOn() throws {
-        let text = Self.good.replacingOccurrences(of: "name = \"other\"", with: "name = \"other\"\nandroid_hashes = [\"FA+9qCX9VSu\"]")
+        let text = Self.good.replacingOccurrences(
+            of: "name = \"other\"", with: "name = \"other\"\nandroid_hashes = [\"FA+9qCX9VSu\"]")
         let settings = try Config.parse(text, name: "otpd.toml")
         let remarks = settings.remarks.filter { $0.contains("no `android_hashes`") }
         #expect(remarks.count == 1)
-        #expect(remarks.first?.hasPrefix("tenant 1 (shop) has no `android_hashes`: no message gets an app's hash") ?? false, "\(remarks)")
+        #expect(
+            remarks.first?.hasPrefix("tenant 1 (shop) has no `android_hashes`: no message gets an app's hash")
+                ?? false, "\(remarks)")
         let other = settings.tenants[1]
-        #expect(settings.texts.rules(tenant: other, purpose: other.purposes[0]).androidHashes == ["FA+9qCX9VSu"])
+        #expect(
+            settings.texts.rules(tenant: other, purpose: other.purposes[0]).androidHashes == ["FA+9qCX9VSu"])
     }
 
     /// Whoever breaks into a shop's web tier must not be every tenant's courier.
-    @Test(arguments: ["courier", "receipts", "admin", "observer"]) func aShopsUserWithARoleOfTheHostIsRemarkedOn(_ role: String) throws {
+    @Test(arguments: ["courier", "receipts", "admin", "observer"])
+    func aShopsUserWithARoleOfTheHostIsRemarkedOn(_ role: String) throws {
         let roles = "[\"verify\", \"redeem\"]"
         func remarks(_ new: String) throws -> [String] {
-            try Config.parse(Self.good.replacingOccurrences(of: roles, with: new), name: "otpd.toml").remarks.filter {
+            try Config.parse(Self.good.replacingOccurrences(of: roles, with: new), name: "otpd.toml").remarks
+                .filter {
                 $0.contains("roles of the host")
             }
         }
         let found = try remarks("[\"redeem\", \"\(role)\"]")
         #expect(found.count == (role == "observer" ? 0 : 1))
-        #expect(found.allSatisfy { $0.contains("uid 33") && $0.contains("`redeem` and `\(role)`") }, "\(found)")
+        #expect(
+            found.allSatisfy { $0.contains("uid 33") && $0.contains("`redeem` and `\(role)`") }, "\(found)")
         #expect(try remarks("[\"\(role)\"]") == [], "a user of its own")
     }
 
@@ -303,7 +311,9 @@ import Wire
         func remarks(_ new: String, roles: String = "[\"verify\", \"redeem\"]") throws -> [String] {
             let text = Self.good.replacingOccurrences(of: "life_seconds = 200", with: new)
                 .replacingOccurrences(of: "[\"verify\", \"redeem\"]", with: roles)
-            return try Config.parse(text, name: "otpd.toml").remarks.filter { $0.contains("require_session = false") }
+            return try Config.parse(text, name: "otpd.toml").remarks.filter {
+                $0.contains("require_session = false")
+            }
         }
         #expect(try remarks("life_seconds = 200") == [])
         let found = try remarks("require_session = false")

@@ -5,7 +5,11 @@ import Wire
 
 /// What couriers and subscribers may say of their flows.
 @Suite struct FlowTests {
-    @Test(arguments: [(0, 15_000), (1, 500), (499, 500), (700, 700), (15_000, 15_000), (60_000, 15_000), (UInt32.max, 15_000)] as [(UInt32, UInt32)])
+    @Test(
+        arguments: [
+            (0, 15_000), (1, 500), (499, 500), (700, 700), (15_000, 15_000), (60_000, 15_000),
+            (UInt32.max, 15_000),
+        ] as [(UInt32, UInt32)])
     func aLeaseHasAFloorAndACap(_ wanted: UInt32, _ given: UInt32) throws {
         let server = try TestServer()
         let courier = try server.peer()
@@ -23,7 +27,9 @@ import Wire
         credit.credit = 10
         #expect(try peer.exchange(credit).status == .cursorGone)
         var subscribe = Subscribe()
-        (subscribe.start, subscribe.cursor) = (Subscribe.Start.afterCursor.rawValue, Cursor(epoch: 99, sequence: 1, index: 0))
+        (subscribe.start, subscribe.cursor) = (
+            Subscribe.Start.afterCursor.rawValue, Cursor(epoch: 99, sequence: 1, index: 0)
+        )
         #expect(try peer.exchange(subscribe).status == .cursorGone)
         #expect(try peer.exchange(credit).status == .cursorGone)
         subscribe.start = Subscribe.Start.now.rawValue

@@ -8,7 +8,8 @@ import Wire
 /// What PROTOCOL §6 calls a write is what waits for the sync.
 @Suite struct KindTests {
     private static let decided: [(opcode: Opcode, request: Request)] = [
-        (.requestCode, .requestCode(RequestCode())), (.resend, .resend(Resend())), (.verify, .verify(Verify())),
+        (.requestCode, .requestCode(RequestCode())), (.resend, .resend(Resend())),
+        (.verify, .verify(Verify())),
         (.cancel, .cancel(Cancel())), (.status, .status(StatusRequest())), (.quota, .quota(Quota())),
         (.checkGrant, .checkGrant(CheckGrant())), (.redeemGrant, .redeemGrant(RedeemGrant())),
         (.reportMessage, .report(ReportMessage())), (.reportReceipt, .receipt(ReportReceipt())),
@@ -16,7 +17,8 @@ import Wire
 
     /// `opcode: kind` of the table of opcodes.
     private func kinds() throws -> [String: String] {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
         let text = try String(contentsOf: root.appending(path: "Sources/Wire/PROTOCOL.md"), encoding: .utf8)
         var kinds: [String: String] = [:]
         for line in text.split(separator: "\n") where line.hasPrefix("| 0x00") {
@@ -33,6 +35,8 @@ import Wire
             let isWrite = Self.decided.first { $0.opcode == opcode }?.request.isWrite ?? false
             #expect(kinds["\(opcode)"] == (isWrite ? "write" : "lookup"), "\(opcode)")
         }
-        for (opcode, request) in Self.decided where opcode.readsOnly { #expect(!request.isWrite, "\(opcode)") }
+        for (opcode, request) in Self.decided where opcode.readsOnly {
+            #expect(!request.isWrite, "\(opcode)")
+        }
     }
 }

@@ -15,11 +15,15 @@ import Wire
         var cancel = Cancel()
         (cancel.requestID, cancel.challenge, cancel.session) = (peer.requestID(), cancelled, testSession)
         #expect(try peer.exchange(cancel).status == .done)
-        let expired = try peer.exchange(peer.requestCode(account: "bob", phone: "+33612345679")).decode(ChallengeReply.self).challenge
+        let expired = try peer.exchange(peer.requestCode(account: "bob", phone: "+33612345679")).decode(
+            ChallengeReply.self
+        ).challenge
         #expect(cancelled.timeMs == expired.timeMs, "the clock stands still")
         let states = [(cancelled, StatusRequest.State.cancelled), (expired, .expired)]
         clock.pass(1_320_000 - 1)
-        for (challenge, state) in states { #expect(try peer.status(challenge).decode(StatusRequest.Reply.self).state == state.rawValue) }
+        for (challenge, state) in states {
+            #expect(try peer.status(challenge).decode(StatusRequest.Reply.self).state == state.rawValue)
+        }
         clock.pass(1)
         for (challenge, _) in states { #expect(try peer.status(challenge).status == .challengeNotOpen) }
     }
@@ -53,9 +57,13 @@ import Wire
         subscribe.credit = 10
         #expect(try watcher.exchange(subscribe).status == .done)
         let challenge = try peer.exchange(peer.requestCode()).decode(ChallengeReply.self).challenge
-        #expect(try peer.exchange(peer.verify(challenge, wrongCode(for: code(in: try peer.nextMessage())))).status == .wrongCode)
+        #expect(
+            try peer.exchange(peer.verify(challenge, wrongCode(for: code(in: try peer.nextMessage())))).status
+                == .wrongCode)
         var found: EventPush?
-        while found?.kind != EventPush.Kind.wrongCode.rawValue { found = try #require(try watcher.next()).decode(EventPush.self) }
+        while found?.kind != EventPush.Kind.wrongCode.rawValue {
+            found = try #require(try watcher.next()).decode(EventPush.self)
+        }
         #expect(found?.status == 0 && found?.attemptsLeft == 4)
     }
 }

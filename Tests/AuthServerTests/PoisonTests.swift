@@ -84,10 +84,12 @@ import Wire
     private static func damage(_ challenge: Bytes16, in folder: String) throws {
         let file = URL(filePath: folder + "/data/lmdb/data.mdb")
         var bytes = Array(try Data(contentsOf: file))
-        // A leaf's node: the key's length, the key, the value. The outbox's keys begin the same and are a byte longer.
+        // A leaf's node: the key's length, the key, the value. The outbox's keys begin the same and are a
+        // byte longer.
         let node: [UInt8] = [16, 0] + be(challenge.high) + be(challenge.low)
         var found = 0
-        for start in 0..<bytes.count - 100 where bytes[start] == 16 && bytes[start..<start + node.count].elementsEqual(node) {
+        for start in 0..<bytes.count - 100
+        where bytes[start] == 16 && bytes[start..<start + node.count].elementsEqual(node) {
             bytes[start + node.count + 60] ^= 0xFF
             found += 1
         }
@@ -101,7 +103,8 @@ import Wire
         return message
     }
 
-    /// A disk that fails inside a decision is no request's fault: after the repair the same request is decided.
+    /// A disk that fails inside a decision is no request's fault: after the repair the same request is
+    /// decided.
     @Test func aStorageFailureIsNotCounted() async throws {
         let folder = try TemporaryFolder()
         let time = UInt64(Date().timeIntervalSince1970 * 1_000)
@@ -118,8 +121,10 @@ import Wire
         try Self.damage(challenge, in: folder.path)
         for _ in 1...2 {
             await #expect(processExitsWith: .exitCode(70)) {
-                guard let folder = getenv("OTPD_POISON_FOLDER"), let text = getenv("OTPD_POISON_TIME"), let id = getenv("OTPD_POISON_CHALLENGE"),
-                    let time = UInt64(String(cString: text)), let challenge = Bytes16(hexadecimal: String(cString: id))
+                guard let folder = getenv("OTPD_POISON_FOLDER"), let text = getenv("OTPD_POISON_TIME"),
+                    let id = getenv("OTPD_POISON_CHALLENGE"),
+                    let time = UInt64(String(cString: text)),
+                    let challenge = Bytes16(hexadecimal: String(cString: id))
                 else { exit(7) }
                 let server = try TestServer(in: String(cString: folder))
                 _ = try server.peer().exchange(PoisonTests.ofVictim(challenge, time: time))

@@ -15,7 +15,9 @@ import Wire
         return message
     }
 
-    private func status(_ received: RawPeer.Received) throws -> Status? { Status(rawValue: try received.refusal().statusCode) }
+    private func status(_ received: RawPeer.Received) throws -> Status? {
+        Status(rawValue: try received.refusal().statusCode)
+    }
 
     @Test func theIdOfARequestCodeActsInVerifyAndInCancel() throws {
         let server = try TestServer()
@@ -30,7 +32,9 @@ import Wire
         let other = peer.requestCode(account: "bob", phone: "+33612345679")
         let second = try open(peer, other)
         #expect(try peer.exchange(cancel(other.requestID, second)).status == .done)
-        #expect(try peer.status(second).decode(StatusRequest.Reply.self).state == StatusRequest.State.cancelled.rawValue)
+        #expect(
+            try peer.status(second).decode(StatusRequest.Reply.self).state
+                == StatusRequest.State.cancelled.rawValue)
     }
 
     @Test func theIdOfAVerifyActsOnAnotherChallenge() throws {
@@ -61,9 +65,13 @@ import Wire
         otherCode.code = CodeBytes("000001")
         #expect(try status(peer.exchange(guess)) == .wrongCode)
         #expect(try status(peer.exchange(otherCode)) == .requestIdConflict)
-        #expect(try status(peer.exchange(cancel(guess.requestID, challenge))) == .requestIdConflict, "one challenge, one set of ids")
+        #expect(
+            try status(peer.exchange(cancel(guess.requestID, challenge))) == .requestIdConflict,
+            "one challenge, one set of ids")
         let repeated = try peer.exchange(guess).refusal()
-        #expect(repeated.statusCode == Status.wrongCode.rawValue && repeated.attemptsLeft == 4, "a retry spends nothing")
+        #expect(
+            repeated.statusCode == Status.wrongCode.rawValue && repeated.attemptsLeft == 4,
+            "a retry spends nothing")
     }
 
     /// Unknown tags and the critical bit aren't in the digest.

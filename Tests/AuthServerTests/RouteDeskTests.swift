@@ -70,12 +70,14 @@ import Wire
         while left > 0 { left = try shown(operator_).count }
     }
 
-    /// A name that couldn't be told again is refused where it is decoded: it used to end the server at the next ShowRoute.
+    /// A name that couldn't be told again is refused where it is decoded: it used to end the server at the
+    /// next ShowRoute.
     @Test(arguments: [33, 34, 255]) func aNameTooLongIsRefused(_ count: Int) throws {
         let server = try TestServer()
         let (courier, operator_) = (try server.peer(), try server.peer())
         let name = [UInt8(count)] + [UInt8](repeating: 0x67, count: count)
-        courier.send(RawFrame(Opcode.reportRoute, body: name + [1, 0] + [UInt8](repeating: 0, count: 20)).bytes)
+        courier.send(
+            RawFrame(Opcode.reportRoute, body: name + [1, 0] + [UInt8](repeating: 0, count: 20)).bytes)
         #expect(try courier.reply(to: 7).status == .unsupportedField)
         #expect(try shown(operator_) == [])
         courier.send(RawFrame(Opcode.drainRoute, body: name + [1]).bytes)

@@ -36,7 +36,8 @@ import Wire
             var taken = 0
             for number in 0..<9 {
                 let courier = courier(uid: uid)
-                for gateway in 0..<RouteDesk.mostOfOne where tell(courier, "\(number)-\(gateway)", drained: drained) != nil { taken += 1 }
+                for gateway in 0..<RouteDesk.mostOfOne
+                where tell(courier, "\(number)-\(gateway)", drained: drained) != nil { taken += 1 }
             }
             return taken
         }
@@ -45,10 +46,13 @@ import Wire
     @Test func whatIsNotToldAnyMoreMakesRoom() throws {
         var world = try World()
         #expect(world.fill(uid: 1) == RouteDesk.most)
-        #expect(world.tell(world.courier(uid: 1), "new") == nil, "its own user has told of all of them just now")
+        #expect(
+            world.tell(world.courier(uid: 1), "new") == nil, "its own user has told of all of them just now")
         world.now += RouteDesk.staleMs
         #expect(world.tell(world.couriers[0], "0-0") == 0, "this one is told of again")
-        for number in 0..<RouteDesk.mostOfOne { #expect(world.tell(world.courier(uid: 1), "new-\(number)") == 0) }
+        for number in 0..<RouteDesk.mostOfOne {
+            #expect(world.tell(world.courier(uid: 1), "new-\(number)") == 0)
+        }
         #expect(world.desk.count == RouteDesk.most)
         // A courier that has told of as many names as it may, and tells of others now.
         #expect(world.tell(world.couriers[0], "other") == 0)
@@ -61,7 +65,9 @@ import Wire
         var taken = 0
         for _ in 0..<9 {
             let courier = world.courier(uid: 2)
-            for gateway in 0..<RouteDesk.mostOfOne where world.tell(courier, "b-\(gateway)") != nil { taken += 1 }
+            for gateway in 0..<RouteDesk.mostOfOne where world.tell(courier, "b-\(gateway)") != nil {
+                taken += 1
+            }
         }
         #expect(taken == RouteDesk.most / 2, "half of it each")
         #expect(world.desk.count == RouteDesk.most)
@@ -74,7 +80,9 @@ import Wire
         var world = try World()
         for uid in 1...9 as ClosedRange<UInt32> {
             let courier = world.courier(uid: uid)
-            for gateway in 0..<RouteDesk.mostOfOne { #expect(world.tell(courier, "\(uid)-\(gateway)", drained: 1) != nil || uid == 9) }
+            for gateway in 0..<RouteDesk.mostOfOne {
+                #expect(world.tell(courier, "\(uid)-\(gateway)", drained: 1) != nil || uid == 9)
+            }
         }
         #expect(world.desk.wishCount == DrainWishes.most)
         for number in 0..<DrainWishes.most { #expect(world.drain("w\(number)", 1)) }
@@ -88,11 +96,14 @@ import Wire
         var world = try World()
         for round in 0..<12 {
             let courier = world.courier(uid: 1)
-            for gateway in 0..<RouteDesk.mostOfOne { #expect(world.tell(courier, "\(round)-\(gateway)", drained: 1) == 1) }
+            for gateway in 0..<RouteDesk.mostOfOne {
+                #expect(world.tell(courier, "\(round)-\(gateway)", drained: 1) == 1)
+            }
             world.desk.remove(courier)
         }
         #expect(world.desk.wishCount == DrainWishes.mostOfUID)
-        #expect(world.tell(world.courier(uid: 1), "11-0") == 1, "the newest are kept over a courier's restart")
+        #expect(
+            world.tell(world.courier(uid: 1), "11-0") == 1, "the newest are kept over a courier's restart")
         try world.hand.close([])
     }
 

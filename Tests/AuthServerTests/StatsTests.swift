@@ -62,14 +62,18 @@ import Wire
         let grant = try peer.exchange(verify).decode(Verify.Reply.self).grant
         for _ in 0..<4 { #expect(try peer.exchange(verify).decode(Verify.Reply.self).grant == grant) }
         var check = CheckGrant()
-        (check.grant, check.purpose, check.account, check.session) = (grant, 1, AccountBytes("alice"), testSession)
+        (check.grant, check.purpose, check.account, check.session) = (
+            grant, 1, AccountBytes("alice"), testSession
+        )
         for _ in 0..<4 { #expect(try peer.exchange(check).status == .done) }
         #expect(try server.statistic("grants_redeemed_total") == 0)
         var redeem = RedeemGrant()
         (redeem.requestID, redeem.grant, redeem.purpose) = (peer.requestID(), grant, 1)
         (redeem.account, redeem.session) = (check.account, testSession)
         for _ in 0..<4 { #expect(try peer.exchange(redeem).status == .done) }
-        for name in ["challenges_created_total", "verified_total", "grants_redeemed_total", "wrong_codes_total"] {
+        for name in [
+            "challenges_created_total", "verified_total", "grants_redeemed_total", "wrong_codes_total",
+        ] {
             #expect(try server.statistic(name) == 1, "\(name)")
         }
     }

@@ -4,9 +4,11 @@ import Wire
 
 @testable import AuthServer
 
-/// A reply of the server's own that doesn't fit its frame: one caller is told `unknown`, the operator reads of it, everybody else is served.
+/// A reply of the server's own that doesn't fit its frame: one caller is told `unknown`, the operator reads
+/// of it, everybody else is served.
 @Suite struct UnfitFrameTests {
-    /// Past the decoder, which refuses such a name: the desk stands for any place where a value is kept and told again.
+    /// Past the decoder, which refuses such a name: the desk stands for any place where a value is kept and
+    /// told again.
     private func poison(_ hand: HandBatch, _ peer: HandPeer) {
         var report = ReportRoute()
         report.gateway = InlineBytes([UInt8](repeating: 0x67, count: 33))

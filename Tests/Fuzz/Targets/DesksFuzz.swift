@@ -5,15 +5,18 @@ import Wire
 
 @testable import AuthServer
 
-/// What lives in the server's memory, under peers that connect, end and say anything: no trap, no reply that doesn't fit its frame, every list within
-/// its bound. Input: steps, each a byte (which peer, and what) with its choices; `DesksScript` says how they are read.
+/// What lives in the server's memory, under peers that connect, end and say anything: no trap, no reply that
+/// doesn't fit its frame, every list within its bound. Input: steps, each a byte (which peer, and what) with
+/// its choices; `DesksScript` says how they are read.
 enum DesksFuzz: FuzzTarget {
     static let name = "desks"
 
     static func run(_ bytes: UnsafeRawBufferPointer) throws(FuzzFailure) {
         guard bytes.count <= 2_048 else { return }
         let script: DesksScript
-        do { script = try DesksScript() } catch { throw FuzzFailure(description: "the harness has no server: \(error)") }
+        do { script = try DesksScript() } catch {
+            throw FuzzFailure(description: "the harness has no server: \(error)")
+        }
         defer { script.end() }
         var input = FuzzInput(bytes)
         while !input.isEmpty {
@@ -26,11 +29,13 @@ enum DesksFuzz: FuzzTarget {
 /// Up to eight peers at a batch without a loop, its clock and its syncs moved by hand.
 final class DesksScript {
     private static let uids: [UInt32] = [1_000, 1_001, 1_002, 1_003]
-    /// What passes in a step: inside a lease, past one, past what makes a route stale, past what a wish is kept.
+    /// What passes in a step: inside a lease, past one, past what makes a route stale, past what a wish is
+    /// kept.
     private static let pauses: [UInt64] = [1, 499, 15_000, 60_000, 3_600_000, 90_000_000, 50, 1_000]
     /// Frames whose body is the input's.
     private static let opcodes: [Opcode] = [
-        .reportRoute, .showRoute, .drainRoute, .leaseMessages, .subscribe, .acknowledge, .reportMessage, .reportReceipt, .stats, .ping,
+        .reportRoute, .showRoute, .drainRoute, .leaseMessages, .subscribe, .acknowledge, .reportMessage,
+        .reportReceipt, .stats, .ping,
         .requestCode, .verify, .status, .quota, .checkGrant, .hello,
     ]
     private static let master: [UInt8] = Array(0..<32)
@@ -39,15 +44,19 @@ final class DesksScript {
         do {
             let host: Roles = [Roles(.courier), Roles(.receipts)]
             var settings = try ServerSettings(
-                dataPath: "", masterKeyPath: "", issuer: "fuzz", tenants: [TenantPolicy(number: 1, name: "shop", shop: "Shop")],
+                dataPath: "", masterKeyPath: "", issuer: "fuzz",
+                tenants: [TenantPolicy(number: 1, name: "shop", shop: "Shop")],
                 listeners: [ListenerRule(path: "/")],
                 peers: [
-                    PeerRule(uid: uids[0], tenant: 1, roles: .all), PeerRule(uid: uids[1], tenant: 1, roles: host),
+                    PeerRule(uid: uids[0], tenant: 1, roles: .all),
+                    PeerRule(uid: uids[1], tenant: 1, roles: host),
                     PeerRule(uid: uids[2], tenant: 1, roles: [Roles(.verify), Roles(.redeem)]),
                     PeerRule(uid: uids[3], tenant: 1, roles: [Roles(.observer), Roles(.admin)]),
                 ])
             (settings.commit, settings.runsJobsByHand, settings.mapBytes) = (.inline, true, 64 << 20)
-            (settings.segmentBytes, settings.overlayBytes, settings.overlayRecords) = (256 << 10, 512 << 10, 2_048)
+            (settings.segmentBytes, settings.overlayBytes, settings.overlayRecords) = (
+                256 << 10, 512 << 10, 2_048
+            )
             return settings
         } catch { fatalError("the harness has no settings: \(error)") }
     }()
@@ -75,7 +84,9 @@ final class DesksScript {
         settings.dataPath = path
         let clock = Clock()
         settings.clockSource = {
-            ClockSource(bootID: (1, 7), boottimeMs: { 1_000_000 + clock.passedMs }, wallMs: { 1_800_000_000_000 + clock.passedMs })
+            ClockSource(
+                bootID: (1, 7), boottimeMs: { 1_000_000 + clock.passedMs },
+                wallMs: { 1_800_000_000_000 + clock.passedMs })
         }
         self.clock = clock
         simulatedEnd = { [ended] why in ended.why = ended.why ?? why }
@@ -129,11 +140,14 @@ final class DesksScript {
 
     private func connect(_ slot: Int, _ choice: UInt8) {
         peers[slot]?.connection.ended()
-        let connection = Connection(batch: batch, listener: ListenerRule(path: "/"), uid: DesksScript.uids[Int(choice & 3)])
+        let connection = Connection(
+            batch: batch, listener: ListenerRule(path: "/"), uid: DesksScript.uids[Int(choice & 3)])
         let peer = DesksPeer(connection)
         peers[slot] = peer
         connection.begin(on: peer)
-        if choice & 4 == 0 { peer.say(frame(.hello, bytes(0x6F74_7064 as UInt32) + [0, 1, 0, 1, 0, 0, 0, 0, 0, 0])) }
+        if choice & 4 == 0 {
+            peer.say(frame(.hello, bytes(0x6F74_7064 as UInt32) + [0, 1, 0, 1, 0, 0, 0, 0, 0, 0]))
+        }
     }
 
     private func pause(_ choice: UInt8) {
@@ -143,13 +157,17 @@ final class DesksScript {
     }
 
     private func reportRoute(_ slot: Int, _ name: UInt8, _ rest: UInt8) {
-        peers[slot]?.say(frame(.reportRoute, gateway(name) + [rest & 3, rest >> 2 & 1] + [UInt8](repeating: rest, count: 20)))
+        peers[slot]?.say(
+            frame(
+                .reportRoute, gateway(name) + [rest & 3, rest >> 2 & 1] + [UInt8](repeating: rest, count: 20))
+        )
     }
 
     /// As many names as one connection may have, and one more.
     private func flood(_ slot: Int, _ rest: UInt8) {
         for number in 0...UInt8(RouteDesk.mostOfOne) {
-            peers[slot]?.say(frame(.reportRoute, [2, rest, number, 1, rest & 1] + [UInt8](repeating: 0, count: 20)))
+            peers[slot]?.say(
+                frame(.reportRoute, [2, rest, number, 1, rest & 1] + [UInt8](repeating: 0, count: 20)))
             turn()
         }
     }
@@ -161,7 +179,9 @@ final class DesksScript {
     private func showRoute(_ slot: Int, _ index: UInt8) { peers[slot]?.say(frame(.showRoute, [0, index])) }
 
     /// Names from none to longer than there may be.
-    private func gateway(_ choice: UInt8) -> [UInt8] { [choice % 40] + [UInt8](repeating: 0x61 + choice / 40, count: Int(choice % 40)) }
+    private func gateway(_ choice: UInt8) -> [UInt8] {
+        [choice % 40] + [UInt8](repeating: 0x61 + choice / 40, count: Int(choice % 40))
+    }
 
     private func lease(_ slot: Int, _ choice: UInt8) {
         peers[slot]?.say(frame(.leaseMessages, [0, choice] + bytes(UInt32(choice) << 7)))
@@ -172,7 +192,9 @@ final class DesksScript {
         asked += 1
         let now = batch.clock.now().engineMs
         var body = bytes(now << 16 | asked) + bytes(asked) + [0, 1, 1, 8] + bytes(asked)
-        body += [12] + Array("+3361234".utf8) + Array(String(1_000 + asked % 9_000).utf8) + [UInt8](repeating: 1, count: 32)
+        body +=
+            [12] + Array("+3361234".utf8) + Array(String(1_000 + asked % 9_000).utf8)
+            + [UInt8](repeating: 1, count: 32)
         peers[slot]?.say(frame(.requestCode, body))
     }
 
@@ -186,7 +208,9 @@ final class DesksScript {
         bytes(UInt32(8 + body.count)) + bytes(opcode.rawValue) + [0, 0, 0, 0, 0, 7] + body
     }
 
-    private func bytes<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value.bigEndian) { Array($0) } }
+    private func bytes<T: FixedWidthInteger>(_ value: T) -> [UInt8] {
+        withUnsafeBytes(of: value.bigEndian) { Array($0) }
+    }
 
     // MARK: what must hold
 
@@ -197,8 +221,12 @@ final class DesksScript {
         try expect(batch.routes.wishCount <= DrainWishes.most, "\(batch.routes.wishCount) wishes")
         for case let peer? in peers {
             let connection = peer.connection
-            try expect(connection.courierCredit <= UInt16(Bounds.maxInFlight), "a credit of \(connection.courierCredit)")
-            try expect((Bounds.leastLeaseMs...Bounds.leaseMs).contains(connection.leaseMs), "a lease of \(connection.leaseMs) ms")
+            try expect(
+                connection.courierCredit <= UInt16(Bounds.maxInFlight),
+                "a credit of \(connection.courierCredit)")
+            try expect(
+                (Bounds.leastLeaseMs...Bounds.leaseMs).contains(connection.leaseMs),
+                "a lease of \(connection.leaseMs) ms")
             try expect(connection.subscription?.credit ?? 0 <= 1 << 16, "a subscription's credit")
             if let fault = peer.fault { throw FuzzFailure(description: fault) }
         }
@@ -244,10 +272,14 @@ private final class DesksPeer: Transport {
             return nil
         }
         guard let frame else { return nil }
-        if frame.flags == .reply, frame.body.count >= 2, frame.body[0] == 0x0F, frame.body[1] == 0 { fault = "a reply is unknown" }
+        if frame.flags == .reply, frame.body.count >= 2, frame.body[0] == 0x0F, frame.body[1] == 0 {
+            fault = "a reply is unknown"
+        }
         if frame.opcode == Opcode.message.rawValue { lease = Array(frame.body.prefix(33)) }
-        if frame.opcode == Opcode.showRoute.rawValue, frame.body.count > 2, frame.body[0] == 0, frame.body[1] == 0,
-            (try? FieldDecoder.decode(ShowRoute.Reply.self, from: UnsafeRawBufferPointer(rebasing: frame.body.dropFirst(2)))) == nil
+        if frame.opcode == Opcode.showRoute.rawValue, frame.body.count > 2, frame.body[0] == 0,
+            frame.body[1] == 0,
+            (try? FieldDecoder.decode(
+                ShowRoute.Reply.self, from: UnsafeRawBufferPointer(rebasing: frame.body.dropFirst(2)))) == nil
         {
             fault = "a route that was shown doesn't decode"
         }

@@ -26,7 +26,9 @@ struct FieldChecker: FieldCoder {
     mutating func blob8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
         check(name, value)
     }
-    mutating func judged8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) { try blob8(name, &value) }
+    mutating func judged8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
+        try blob8(name, &value)
+    }
     mutating func blob16<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
         check(name, value)
     }
