@@ -23,6 +23,7 @@ enum DesksFuzz: FuzzTarget {
             script.step(&input)
             try script.check()
         }
+        try script.checkRoutes()
     }
 }
 
@@ -40,6 +41,7 @@ final class DesksScript {
     ]
     private static let master: [UInt8] = Array(0..<32)
     private static let folder = FuzzFolder()
+    private static let scratch = ScratchMemory(bytes: FrameLimits.maxFrameBytes)
     private static let settings: ServerSettings = {
         do {
             let host: Roles = [Roles(.courier), Roles(.receipts)]
@@ -91,6 +93,8 @@ final class DesksScript {
         self.clock = clock
         simulatedEnd = { [ended] why in ended.why = ended.why ?? why }
         batch = try ServerCore(settings, master: master).makeBatch { _ in }
+        // Everybody is there from the start: a short input already means something.
+        for slot in peers.indices { connect(slot, UInt8(slot & 3)) }
         turn()
     }
 
@@ -159,7 +163,8 @@ final class DesksScript {
     private func reportRoute(_ slot: Int, _ name: UInt8, _ rest: UInt8) {
         peers[slot]?.say(
             frame(
-                .reportRoute, gateway(name) + [rest & 3, rest >> 2 & 1] + [UInt8](repeating: rest, count: 20))
+                .reportRoute,
+                gateway(name) + [1 + rest % 4, rest >> 2 & 1] + [UInt8](repeating: rest, count: 20))
         )
     }
 
@@ -176,7 +181,10 @@ final class DesksScript {
         peers[slot]?.say(frame(.drainRoute, gateway(name) + [drained & 1]))
     }
 
-    private func showRoute(_ slot: Int, _ index: UInt8) { peers[slot]?.say(frame(.showRoute, [0, index])) }
+    /// One of the first, or far behind the last.
+    private func showRoute(_ slot: Int, _ index: UInt8) {
+        peers[slot]?.say(frame(.showRoute, [0, index < 0xE0 ? index & 7 : index]))
+    }
 
     /// Names from none to longer than there may be.
     private func gateway(_ choice: UInt8) -> [UInt8] {
@@ -213,6 +221,18 @@ final class DesksScript {
     }
 
     // MARK: what must hold
+
+    /// Whatever the desk keeps can be told.
+    func checkRoutes() throws(FuzzFailure) {
+        for index in 0..<batch.routes.count {
+            let reply = batch.routes.show(UInt16(index), now: batch.clock.now().engineMs)
+            let opcode = Opcode.showRoute.rawValue
+            do throws(WireError) {
+                let frame = DesksScript.scratch.slice(0, FrameLimits.maxFrameBytes)
+                _ = try FieldEncoder.reply(reply, to: opcode, correlation: 0, into: frame)
+            } catch { throw FuzzFailure(description: "route \(index) is kept and can't be told: \(error)") }
+        }
+    }
 
     func check() throws(FuzzFailure) {
         if let why = ended.why { throw FuzzFailure(description: "the process would have ended: \(why)") }
