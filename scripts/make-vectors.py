@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Writes Tests/Vectors/ and the worked examples of Sources/Wire/PROTOCOL.md.
+"""Writes Tests/Vectors/ (frames, sessions, request ids of forms) and the worked examples of Sources/Wire/PROTOCOL.md.
 
 The encoder here is its own, on purpose: neither the server's nor a client's, so that an error in one of them shows.
 Run it from anywhere; the files are committed, and a test fails if they differ from what the code does.
 """
 
+import hashlib
+import hmac
 import pathlib
 import struct
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FRAMES = ROOT / "Tests/Vectors/frames"
 SESSIONS = ROOT / "Tests/Vectors/sessions"
+FORMS = ROOT / "Tests/Vectors/form-request-ids.txt"
 FLAGS = {"request": 0, "reply": 1, "refusal": 1, "push": 2}
 INTEGERS = {"u8": ">B", "u16": ">H", "u32": ">I", "u64": ">Q"}
 
@@ -356,6 +359,50 @@ def sessions(hello):
             greet + [("send", lookup.hex()), ("receive", "refusal challengeNotOpen")] + pong)
 
 
+FORMS_HEAD = """\
+# Request ids of browser forms: what makes them, in blocks of `key: value`, parted by an empty line. Bytes are hex.
+# Of a Verify: challenge[0..<6] + HMAC-SHA-256(session, P("otpd-form-verify-1") + P(challenge) + P(u32 generation)
+#   + P(code) + P(client_ip))[0..<10], where P(x) = u32 length of x + x, all integers big-endian.
+# Of a RedeemGrant: grant[0..<6] + HMAC-SHA-256(session, P("otpd-form-redeem-1") + P(grant))[0..<10].
+# Made by scripts/make-vectors.py. Keys: name, session, challenge, generation (decimal), code, client_ip, grant, id.
+"""
+
+
+def forms():
+    """The request ids that both clients make of a browser's form."""
+    def mac(key, *parts):
+        return hmac.new(key, b"".join(struct.pack(">I", len(part)) + part for part in parts), hashlib.sha256).digest()
+
+    session, other = bytes(range(0x40, 0x60)), hashlib.sha256(b"another browser").digest()
+    challenge = bytes.fromhex("019ab697e800a0a1a2a3a4a5a6a7a8a9")
+    grant = bytes(range(0x80, 0xA0))
+    ipv4, ipv6 = bytes([192, 0, 2, 7]), bytes.fromhex("20010db8000000000000000000000007")
+    text = FORMS_HEAD
+    for name, key, number, code, address in [
+        ("a code", session, 0, b"483920", b""),
+        ("from an IPv4 address", session, 0, b"483920", ipv4),
+        ("from an IPv6 address", session, 0, b"483920", ipv6),
+        ("the form shown anew", session, 1, b"483920", ipv4),
+        ("shown very often", session, 0xFFFFFFFF, b"483920", ipv4),
+        ("another code", session, 0, b"483921", ipv4),
+        ("another browser", other, 0, b"483920", ipv4),
+        ("no code", session, 0, b"", ipv4),
+        ("letters are taken as typed", session, 0, b"ab23 cd45", ipv4),
+        ("not ASCII: UTF-8", session, 0, "٤٨٣".encode(), ipv4),
+        ("too long to be sent", session, 0, b"1" * 300, b""),
+        ("a code that ends like an address", session, 0, b"483920" + ipv4, b""),
+    ]:
+        got = mac(key, b"otpd-form-verify-1", challenge, struct.pack(">I", number), code, address)
+        text += (f"\nname: {name}\nsession: {key.hex()}\nchallenge: {challenge.hex()}\ngeneration: {number}\n"
+                 f"code: {code.hex()}\nclient_ip: {address.hex()}\nid: {(challenge[:6] + got[:10]).hex()}\n"
+                 ).replace(": \n", ":\n")
+    for name, key in (("a grant", session), ("the grant in another browser", other)):
+        got = mac(key, b"otpd-form-redeem-1", grant)
+        text += (f"\nname: {name}\nsession: {key.hex()}\ngrant: {grant.hex()}\n"
+                 f"id: {(grant[:6] + got[:10]).hex()}\n")
+    FORMS.write_text(text)
+
+
 def document():
     """The worked examples at the end of PROTOCOL.md."""
     path = ROOT / "Sources/Wire/PROTOCOL.md"
@@ -383,6 +430,7 @@ def main():
     hello = whole_frames()
     broken_frames()
     sessions(hello)
+    forms()
     document()
     print(f"{len(list(FRAMES.glob('*.txt')))} frames, {len(list(SESSIONS.glob('*.txt')))} sessions, "
           f"{len(EXAMPLES)} examples")

@@ -86,6 +86,9 @@ class MainJob(unittest.TestCase):
             self.refused("invalidPhone", self.client.request_code, b"eve", phone[:255], SESSION)
         for account in (b"", b"a" * 129):
             self.refused("invalidAccount", self.client.request_code, account, b"+33612345670", SESSION)
+        for code in ("1" * 17, "1" * 255, "1" * 300, "12 34", "١٢٣٤٥٦", "", None):
+            refusal = self.refused("invalidCode", self.client.verify, bytes(16), SESSION, code)
+            self.assertEqual(refusal.neutral, "tryAgain")
         self.refused("invalidSession", self.client.request_code, b"eve", b"+33612345670", bytes(32))
         self.refused("unknownPurpose", self.client.request_code, b"eve", b"+33612345670", SESSION, purpose=99)
 
@@ -156,12 +159,13 @@ class Retries(unittest.TestCase):
 class Errors(unittest.TestCase):
     def test_fields_are_checked_before_anything_is_sent(self):
         client = otpd.Client("/nonexistent")
-        with self.assertRaises(ValueError):
-            client.verify(b"short", SESSION, b"123456", request_id=bytes(16))
-        with self.assertRaises(TypeError):
-            client.verify(bytes(16), SESSION, b"123456", request_id=bytes(16), colour=b"red")
-        with self.assertRaises(ValueError):
-            otpd.Client("/nonexistent", retries=9)
+        for status, call in (
+                ("challengeNotOpen", lambda: client.verify(b"short", SESSION, b"123456", request_id=bytes(16))),
+                ("unsupportedField", lambda: client.verify(bytes(16), SESSION, b"123456", colour=b"red")),
+                ("unsupportedField", lambda: otpd.Client("/nonexistent", retries=9))):
+            with self.assertRaises(otpd.Refused) as caught:
+                call()
+            self.assertEqual(caught.exception.status, status)
 
 
 if __name__ == "__main__":
