@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench gate race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips churn courier-kills dead-gateway gateways clean
+.PHONY: help setup build release demo test run bench gate race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips churn courier-kills dead-gateway gateways gunicorn clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
@@ -53,6 +53,7 @@ help:
 	@echo "make courier-kills  1,000 messages a second through SMPP, courier and core killed each second: none lost, few twice (MESSAGES=10000 RATE=1000)"
 	@echo "make dead-gateway  honest latency beside 10,000 messages that a dead gateway doesn't take"
 	@echo "make gateways  codes through AWS's SNS (moto), Kannel and two SMSCs, real peers on loopback: receipts, fail-over, drain"
+	@echo "make gunicorn  10,000 logins through four pre-forked workers of eight threads while otpd is stopped, restarted, killed (LOGINS=10000 SEED=1)"
 	@echo "make bitflips starts on damaged data folders: refused or crashed, never a wrong accept (COUNT=500 SEED=1)"
 
 setup:
@@ -178,6 +179,13 @@ gateways: build
 	@sh scripts/setup.sh kannel
 	@bash scripts/gateways.sh $(DEBUG)
 	@bash scripts/failover.sh $(DEBUG)
+
+# Web workers that share one Python client: no reply may be another's. Then with a client that mixes people up, which must be found.
+gunicorn: LOGINS = 10000
+gunicorn: build
+	@python=$$(sh scripts/python-venv.sh gunicorn) && \
+		python3 scripts/gunicorn-check.py $(DEBUG) $$python --logins $(LOGINS) --seed $(SEED) && \
+		python3 scripts/gunicorn-check.py $(DEBUG) $$python --logins 300 --seed $(SEED) --planted
 
 clean:
 	rm -rf .build .otpd-dev

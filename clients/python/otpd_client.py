@@ -82,8 +82,13 @@ class Refused(Exception):
         self.neutral: str = wire.name_in(wire.NEUTRAL, self.neutral_class)
         self.attempts_left: int | None = None if fields["attempts_left"] == 0xFF else fields["attempts_left"]
         self.retry_after_ms: int = fields["retry_after_ms"]
-        super().__init__(f"{self.status} limit={self.limit} attempts_left={self.attempts_left} "
-                         f"retry_after_ms={self.retry_after_ms}" + (f": {detail}" if detail else ""))
+        # As it was made, so that it comes whole out of another process.
+        super().__init__(fields, detail)
+
+    def __str__(self) -> str:
+        detail = self.args[1]
+        return (f"{self.status} limit={self.limit} attempts_left={self.attempts_left} "
+                f"retry_after_ms={self.retry_after_ms}" + (f": {detail}" if detail else ""))
 
     @property
     def is_retryable(self) -> bool:
@@ -97,7 +102,10 @@ class Unknown(Exception):
 
     def __init__(self, why: str, may_have_acted: bool = True) -> None:
         self.may_have_acted = may_have_acted
-        super().__init__(why)
+        super().__init__(why, may_have_acted)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Closed(Exception):
@@ -107,14 +115,18 @@ class Closed(Exception):
 
     def __init__(self, reason: str, text: str = "") -> None:
         self.reason = reason
-        super().__init__(f"{reason}: {text}" if text else reason)
+        super().__init__(reason, text)
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in self.args if part)
 
 
 def _refused_here(status: str, detail: str) -> Refused:
     """A refusal that needs no server, as the server would say it."""
-    number, neutral = next((row[0], row[3]) for row in wire.STATUS_TABLE if row[1] == status)
-    return Refused({"status": number, "limit": 0, "neutral_class": wire.NEUTRAL.index(neutral),
-                    "attempts_left": 0xFF, "retry_after_ms": 0}, detail)
+    number = next(number for number, name in wire.STATUSES.items() if name == status)
+    neutral = wire.NEUTRAL.index(wire.NEUTRAL_HERE[status])
+    return Refused({"status": number, "limit": 0, "neutral_class": neutral, "attempts_left": 0xFF,
+                    "retry_after_ms": 0}, detail)
 
 
 def _refused_field(error: wire.FieldError) -> Refused:
@@ -486,7 +498,8 @@ class _Tries:
     def _says_nothing(self, refused: Refused) -> bool:
         """An earlier try may have acted, and this refusal was decided without looking for it."""
         is_before = refused.status in _BEFORE_THE_ID or refused.limit == "requestRate"
-        return self.may_have_acted and is_before
+        is_new = refused.status not in wire.STATUSES.values()
+        return self.may_have_acted and (is_before or is_new)
 
 
 def _pause(step: int, pauses: tuple[float, float], deadline: float) -> bool:
@@ -679,6 +692,8 @@ class Client:
         try:
             reply = connection.exchange(opcode, body, deadline)
             good = True
+            # None was asked for here; a later version's are skipped.
+            connection.pushes.clear()
             return reply
         except Refused as refused:
             good = refused.status != "draining"

@@ -34,8 +34,6 @@ _WHO = [("u16", "purpose"), ("u8", "assurance"), ("blob8(128)", "account"), ("bl
 _ROUTE = [("u8", "breaker"), ("u8", "drained"), ("u32", "room"), ("u64", "taken"), ("u64", "failed")]
 _PRICE = {0x01: ("u64", "price_micros"), 0x02: ("bytes(3)", "currency")}
 _IP = {0x02: ("bytes(16)", "client_ip")}
-# `repeated`: 1 = this request id had acted before and its outcome is told again.
-_GRANTED = {0x01: ("bytes(64)", "issuer"), 0x02: ("u8", "repeated")}
 
 MESSAGES = {
     "Hello": ([("u32", "magic"), ("u16", "min_version"), ("u16", "max_version"), ("u32", "tenant"), ("u16", "roles")],
@@ -58,7 +56,7 @@ MESSAGES = {
     "Resend": (_CHALLENGE, {}),
     "Verify": (_CHALLENGE + [("blob8(16)", "code")], _IP),
     "Verify reply": ([("bytes32", "grant"), ("u16", "purpose"), ("u64", "expires_at_ms"),
-                      ("u64", "expires_at_wall_ms")], _GRANTED),
+                      ("u64", "expires_at_wall_ms")], {0x01: ("bytes(64)", "issuer"), 0x02: ("u8", "repeated")}),
     "Cancel": (_CHALLENGE, {}),
     "Status": (_CHALLENGE[1:], {0x01: ("u8", "send")}),
     "Status reply": ([("u8", "state"), ("u8", "delivery"), ("u8", "attempts_left"), ("u8", "sends_left"),
@@ -71,7 +69,8 @@ MESSAGES = {
     "Quota reply": ([("u8", "sends_left_hour"), ("u8", "sends_left_day"), ("u8", "open_left")], {}),
     "CheckGrant": (_GRANT, {}),
     "RedeemGrant": ([("bytes16", "request_id")] + _GRANT, {}),
-    "Grant reply": ([("u64", "verified_at_ms"), ("u64", "expires_at_ms"), ("bytes16", "challenge")], _GRANTED),
+    "Grant reply": ([("u64", "verified_at_ms"), ("u64", "expires_at_ms"), ("bytes16", "challenge")],
+                    {0x01: ("bytes(64)", "issuer"), 0x02: ("u8", "repeated")}),
     "LeaseMessages": ([("u16", "credit"), ("u32", "lease_ms")], {}),
     "LeaseMessages reply": ([("u16", "credit"), ("u32", "lease_ms")], {}),
     "Message": ([("bytes16", "challenge"), ("u8", "send"), ("bytes16", "token"), ("u8", "attempt"),
@@ -114,39 +113,15 @@ OPERATIONS = {
 }
 PUSHES = {GOODBYE: "Goodbye", MESSAGE: "Message", EVENT: "Event"}
 
-NEUTRAL = ["none", "tryAgain", "wait", "restart", "otherFactor", "unavailable", "invalidRequest"]
-# Number, name, whether it can be retried, neutral class: PROTOCOL.md §8, row by row.
-STATUS_TABLE = [
-    (0x0000, "done", False, "none"),
-    (0x0100, "unsupportedOperation", False, "invalidRequest"),
-    (0x0110, "unsupportedField", False, "invalidRequest"),
-    (0x0120, "notPermitted", False, "invalidRequest"),
-    (0x0130, "draining", True, "unavailable"),
-    (0x0140, "overloaded", True, "unavailable"),
-    (0x0200, "unknownPurpose", False, "invalidRequest"),
-    (0x0210, "invalidAccount", False, "invalidRequest"),
-    (0x0220, "invalidPhone", False, "invalidRequest"),
-    (0x0230, "invalidSession", False, "invalidRequest"),
-    (0x0240, "invalidCode", False, "tryAgain"),
-    (0x0300, "requestTooOld", False, "restart"),
-    (0x0310, "requestFromFuture", False, "invalidRequest"),
-    (0x0320, "requestIdConflict", False, "invalidRequest"),
-    (0x0330, "quarantined", False, "unavailable"),
-    (0x0400, "blocked", True, "wait"),
-    (0x0410, "factorDisabled", False, "otherFactor"),
-    (0x0420, "limited", True, "wait"),
-    (0x0500, "challengeNotOpen", False, "restart"),
-    (0x0510, "wrongCode", False, "tryAgain"),
-    (0x0520, "alreadyVerified", False, "restart"),
-    (0x0530, "grantInvalid", False, "restart"),
-    (0x0540, "leaseNotHeld", False, "invalidRequest"),
-    (0x0550, "cursorGone", False, "invalidRequest"),
-    (0x0560, "undeliverable", False, "otherFactor"),
-    (0x0570, "referenceUnknown", False, "invalidRequest"),
-    (0x0F00, "unknown", True, "unavailable"),
-]
-STATUSES = {number: name for number, name, _, _ in STATUS_TABLE}
-RETRYABLE = {name for _, name, can_retry, _ in STATUS_TABLE if can_retry}
+STATUSES = {
+    0: "done", 0x100: "unsupportedOperation", 0x110: "unsupportedField", 0x120: "notPermitted", 0x130: "draining",
+    0x140: "overloaded", 0x200: "unknownPurpose", 0x210: "invalidAccount", 0x220: "invalidPhone",
+    0x230: "invalidSession", 0x240: "invalidCode", 0x300: "requestTooOld", 0x310: "requestFromFuture",
+    0x320: "requestIdConflict", 0x330: "quarantined", 0x400: "blocked", 0x410: "factorDisabled", 0x420: "limited",
+    0x500: "challengeNotOpen", 0x510: "wrongCode", 0x520: "alreadyVerified", 0x530: "grantInvalid",
+    0x540: "leaseNotHeld", 0x550: "cursorGone", 0x560: "undeliverable", 0x570: "referenceUnknown", 0xF00: "unknown",
+}
+RETRYABLE = {"draining", "overloaded", "blocked", "limited", "unknown"}
 LIMITS = [
     "none", "resendGap", "challengeSends", "phoneUnverifiedHour", "phoneUnverifiedDay", "phoneTotalHour",
     "phoneTotalDay", "accountUnverifiedHour", "accountUnverifiedDay", "accountTotalHour", "accountTotalDay",
@@ -166,10 +141,19 @@ REASONS = [
 ]
 
 
+NEUTRAL = ["none", "tryAgain", "wait", "restart", "otherFactor", "unavailable", "invalidRequest"]
+# The neutral class of what a client refuses by itself, because the server would.
+NEUTRAL_HERE = {
+    "unsupportedOperation": "invalidRequest", "unsupportedField": "invalidRequest", "invalidAccount": "invalidRequest",
+    "invalidPhone": "invalidRequest", "invalidSession": "invalidRequest", "invalidCode": "tryAgain",
+    "challengeNotOpen": "restart", "grantInvalid": "restart",
+}
+
+
 class WireError(Exception):
     """Bytes that aren't a frame or a message; `reason` as the vectors name it."""
 
-    def __init__(self, reason):
+    def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
 

@@ -69,14 +69,16 @@ class OwnReplies(Scripted):
 
     def test_crossed_opcode(self):
         def crossed(request):
-            return wire.frame(wire.RESEND, request.correlation, b"\0\0" + bytes(59), wire.REPLY)
+            body = b"\0\0" + wire.encode("Verify reply", {"grant": b"\x66" * 32})
+            return wire.frame(wire.CHECK_GRANT, request.correlation, body, wire.REPLY)
         self.serve(only(wire.VERIFY, crossed, lambda request: request.done(grant=b"\x77" * 32)))
         self.assertEqual(self.client().verify(CHALLENGE, SESSION, "123456")["grant"], b"\x77" * 32)
         self.assertEqual(self.server.accepted, 2)
 
     def test_an_echoed_request_is_no_reply(self):
         def echo(request):
-            return wire.frame(request.opcode, request.correlation, b"\0\0" + bytes(59), wire.REQUEST)
+            body = b"\0\0" + wire.encode("Verify reply", {"grant": b"\x66" * 32})
+            return wire.frame(request.opcode, request.correlation, body, wire.REQUEST)
         self.serve(only(wire.VERIFY, echo))
         self.raises(otpd.Unknown, self.client(retries=0).verify, CHALLENGE, SESSION, "123456")
 
@@ -92,7 +94,7 @@ class OwnReplies(Scripted):
 
     def test_an_interrupted_call_gives_no_connection_back(self):
         self.serve(lambda request: [0.2, None] if request.opcode == wire.PING and request.body[-1] == 1 else None)
-        client = self.client()
+        client = self.client(retries=0)
 
         def interrupt(*_):
             raise InterruptedCall
@@ -106,7 +108,7 @@ class OwnReplies(Scripted):
     def test_eight_threads(self):
         self.serve(lambda request: request.done(grant=request.body[-6:] + bytes(26))
                    if request.opcode == wire.VERIFY else None)
-        client, wrong = self.client(connections=3), []
+        client, wrong = self.client(connections=3, retries=0), []
 
         def work(thread):
             for n in range(60):
@@ -131,6 +133,14 @@ class OwnReplies(Scripted):
         client.ping()
         self.assertLess(time.monotonic() - begun, 0.3)
         stalled.join()
+
+    def test_pushes_that_nobody_asked_for(self):
+        self.serve(only(wire.PING, lambda request: [wire.frame(0x7777, 0, b"new", wire.PUSH), None]))
+        client = self.client()
+        for token in range(3):
+            self.assertEqual(client.ping(token)["token"], token)
+        self.assertEqual(self.server.accepted, 1)
+        self.assertEqual([len(connection.pushes) for connection in client._mine().pool._idle], [0])
 
     def test_all_connections_busy(self):
         self.serve(only(wire.VERIFY, STALL))
@@ -167,7 +177,8 @@ class Outcomes(Scripted):
 
     def test_lost_then_refused_before_the_id(self):
         for refusal in (refused("draining"), refused("overloaded"), refused("notPermitted"), refused("quarantined"),
-                        refused("requestTooOld"), refused("limited", "requestRate"), goodbye("notPermitted")):
+                        refused("requestTooOld"), refused("limited", "requestRate"), refused("of a later version"),
+                        goodbye("notPermitted")):
             self.serve(only(wire.VERIFY, CLOSE, refusal))
             self.assertTrue(self.raises(otpd.Unknown, self.verify).may_have_acted)
 
@@ -185,7 +196,7 @@ class Outcomes(Scripted):
         self.assertEqual(bodies[0], bodies[1], "the same request id")
 
     def test_refused_at_once(self):
-        for status in ("overloaded", "notPermitted", "limited", "quarantined"):
+        for status in ("overloaded", "notPermitted", "limited", "quarantined", "0x7777"):
             self.serve(only(wire.VERIFY, refused(status)))
             self.assertEqual(self.raises(otpd.Refused, self.verify).status, status)
             self.assertEqual(len(self.server.requests), 1)
@@ -268,9 +279,9 @@ class Deadlines(Scripted):
                 filler.connect_ex(path)
             self.assertFalse(self.lasts(0.3, otpd.Client(path, timeout=0.3).ping).may_have_acted)
 
-    def test_every_try_is_lost_late(self):
-        self.serve(only(wire.PING, [0.15, CLOSE]))
-        self.lasts(0.4, self.client(timeout=0.4).ping)
+    def test_a_late_loss_then_a_stall(self):
+        self.serve(only(wire.PING, [0.5, CLOSE], STALL))
+        self.lasts(0.6, self.client(timeout=0.6).ping)
 
 
 class Restarts(Scripted):
@@ -498,6 +509,14 @@ class OnlyThree(Scripted):
         self.serve(only(wire.STATS, lambda request: request.done(lines=b"what\xff is this\n")))
         self.raises(otpd.Unknown, self.client().stats)
 
+    def test_they_come_whole_out_of_another_process(self):
+        self.serve(only(wire.VERIFY, refused("limited", "phoneVerifyMinute", 3)))
+        for error in (self.raises(otpd.Refused, self.client().verify, CHALLENGE, SESSION, "123456"),
+                      otpd.Unknown("why", may_have_acted=False), otpd.Closed("notPermitted", "no such tenant")):
+            # By name: a planted fault's classes aren't those that pickle finds.
+            again = type(error)(*error.args)
+            self.assertEqual((str(again), vars(again)), (str(error), vars(error)))
+
     def test_no_descriptors_left(self):
         self.serve()
         client = self.client(retries=0)
@@ -533,15 +552,19 @@ class Texts(Scripted):
         self.assertEqual(self.server.requests[0].fields()["code"], b"")
 
 
-class Table(unittest.TestCase):
+class Tables(unittest.TestCase):
     def test_statuses_are_those_of_the_document(self):
-        rows = []
+        rows = {}
         for line in (ROOT / "Sources/Wire/PROTOCOL.md").read_text().splitlines():
             cells = [cell.strip() for cell in line.strip("|").split("|")]
             if line.startswith("| 0x") and len(cells) == 5 and cells[2] in ("yes", "no"):
-                rows.append((int(cells[0], 16), cells[1], cells[2] == "yes", cells[3]))
+                rows[cells[1]] = (int(cells[0], 16), cells[2] == "yes", cells[3])
         self.assertGreater(len(rows), 20)
-        self.assertEqual(wire.STATUS_TABLE, rows)
+        self.assertEqual({name: number for number, name in wire.STATUSES.items()},
+                         {name: row[0] for name, row in rows.items()})
+        self.assertEqual(wire.RETRYABLE, {name for name, row in rows.items() if row[1]})
+        for name, neutral in wire.NEUTRAL_HERE.items():
+            self.assertEqual(rows[name][2], neutral, name)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ class Forks(unittest.TestCase):
             self.client.lease(1)
             return self.client.ping(7)["token"]
         try:
-            self.assertEqual(Child(child, seconds=5).result(), 7)
+            self.assertEqual(Child(child, seconds=3).result(), 7)
         finally:
             done.set()
             holder.join()
@@ -108,6 +108,13 @@ class Forks(unittest.TestCase):
         self.assertEqual(Child(child).result(), "notBegun")
         self.server.send(event(1))
         self.assertEqual(self.client.push(1)["cursor"], (1, 1, 0))
+
+    def test_a_subscription_leaves_no_descriptor(self):
+        before = sockets()
+        self.client.subscribe()
+        mine = [link for link in sockets() if link not in before]
+        self.assertEqual(len(mine), 2)
+        self.assertEqual(Child(lambda: len([link for link in mine if link in sockets()])).result(), 1)
 
     def test_engine_time_goes_along(self):
         parents = int.from_bytes(self.client.request_id()[:6], "big")

@@ -88,6 +88,7 @@ class TwoPosts(unittest.TestCase):
         first, second = self.both(self.code)
         self.assertEqual(first[:2], second[:2], "the same grant")
         self.assertEqual(first[1], self.challenge)
+        self.assertEqual({first[2], second[2]}, {False, True}, "one of them is told that it acted")
         self.assertEqual(self.client.status(self.challenge, SESSION)["attempts_left"], 5)
 
     def test_a_wrong_code_twice_costs_one_attempt(self):

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -96,12 +97,15 @@ class Server:
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="otpd-py-")
-        binary = os.environ.get("OTPD", ROOT / ".build/debug/otpd")
-        dev = os.path.join(self.folder, "dev")
+        self.dev = os.path.join(self.folder, "dev")
+        self.path = os.path.join(self.dev, "otpd.sock")
         self.log = open(os.path.join(self.folder, "log"), "wb")
-        self.process = subprocess.Popen([binary, "--dev", "--dev-folder", dev, "--courier", "none"], cwd=self.folder,
-                                        stdout=self.log, stderr=subprocess.STDOUT)
-        self.path = os.path.join(dev, "otpd.sock")
+        self.start()
+
+    def start(self):
+        binary = os.environ.get("OTPD", ROOT / ".build/debug/otpd")
+        self.process = subprocess.Popen([binary, "--dev", "--dev-folder", self.dev, "--courier", "none"],
+                                        cwd=self.folder, stdout=self.log, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -113,6 +117,12 @@ class Server:
                     self.stop()
                     raise RuntimeError("otpd didn't start; run `swift build` first")
                 time.sleep(0.02)
+
+    def restart(self, how=signal.SIGTERM):
+        """Ends it in this way and starts it anew on the same data."""
+        self.process.send_signal(how)
+        self.process.wait(10)
+        self.start()
 
     def stop(self):
         self.process.terminate()
