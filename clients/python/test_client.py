@@ -3,7 +3,9 @@
 `test_planted.py` runs tests of this file against clients with a planted fault: each must fail there.
 """
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import threading
@@ -262,8 +264,11 @@ class Deadlines(Scripted):
         self.serve(lambda request: STALL)
         self.assertFalse(self.lasts(0.4, self.client(timeout=0.4).ping).may_have_acted)
 
-    def test_one_byte_at_a_time(self):
-        self.serve(only(wire.PING, lambda request: [part for byte in request.done() for part in (0.1, bytes([byte]))]))
+    def test_a_reply_in_drops(self):
+        def drops(request):
+            reply = request.done()
+            return [part for n in range(0, len(reply), 4) for part in (0.1, reply[n:n + 4])]
+        self.serve(only(wire.PING, drops))
         self.lasts(0.4, self.client(timeout=0.4).ping)
 
     def test_nobody_accepts(self):
@@ -508,6 +513,25 @@ class OnlyThree(Scripted):
     def test_statistics_that_arent(self):
         self.serve(only(wire.STATS, lambda request: request.done(lines=b"what\xff is this\n")))
         self.raises(otpd.Unknown, self.client().stats)
+
+    def test_whatever_a_server_says(self):
+        seed = int.from_bytes(os.urandom(4), "big")
+        rng = random.Random(seed)
+
+        def damaged(request):
+            data = bytearray(rng.choice([
+                request.done(), request.refused("wrongCode"), event(1), goodbye("eventsGone"), rng.randbytes(40)]))
+            for _ in range(rng.randrange(3)):
+                data[rng.randrange(len(data))] = rng.randrange(256)
+            return [bytes(data[:rng.randrange(len(data) + 1)]) if rng.randrange(2) else bytes(data), CLOSE]
+        self.serve(lambda request: damaged(request) if request.opcode not in (wire.HELLO, wire.SUBSCRIBE)
+                   or rng.randrange(4) == 0 else None)
+        client = self.client(retries=0, timeout=0.5)
+        calls = [client.ping, client.stats, client.subscribe, lambda: client.push(0.05), client.drain,
+                 lambda: client.verify(CHALLENGE, SESSION, "123456"), lambda: client.acknowledge((1, 1, 1), 1)]
+        for n in range(300):
+            with self.subTest(seed=seed, n=n), contextlib.suppress(otpd.Refused, otpd.Unknown, otpd.Closed):
+                rng.choice(calls)()
 
     def test_they_come_whole_out_of_another_process(self):
         self.serve(only(wire.VERIFY, refused("limited", "phoneVerifyMinute", 3)))

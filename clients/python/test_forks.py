@@ -91,7 +91,7 @@ class Forks(unittest.TestCase):
             self.client.lease(1)
             return self.client.ping(7)["token"]
         try:
-            self.assertEqual(Child(child, seconds=3).result(), 7)
+            self.assertEqual(Child(child, seconds=1.5).result(), 7)
         finally:
             done.set()
             holder.join()

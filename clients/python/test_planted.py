@@ -125,7 +125,7 @@ FAULTS = [
     ("each read has the whole deadline",
      "self._sock().settimeout(0 if deadline is None else _left(deadline))",
      "self._sock().settimeout(0 if deadline is None else 0.4)",
-     "test_client.Deadlines.test_one_byte_at_a_time"),
+     "test_client.Deadlines.test_a_reply_in_drops"),
     ("each try has a deadline of its own",
      "                return self._try(pool, connection, opcode, body, deadline)\n            except",
      "                return self._try(pool, connection, opcode, body, time.monotonic() + self.timeout)\n            except",
