@@ -255,7 +255,7 @@ def run(folder):
         gunicorn.wait(40)
         server.process.send_signal(signal.SIGCONT)
         server.end(signal.SIGTERM)
-    for trace in re.findall(r"(?:Error handling request|Exception in worker).*", log.read_text()):
+    for trace in re.findall(r"(?:Error handling request|Exception in worker|WORKER TIMEOUT|Traceback).*", log.read_text()):
         shoppers.fault(f"gunicorn: {trace}")
     return report(shoppers, phones, disturbances, time.monotonic() - begun)
 
