@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
-.PHONY: help setup build release demo test run bench gate race crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips churn courier-kills dead-gateway gateways clean
+.PHONY: help setup build release demo test run bench gate race stall crash crash-sweep powercut full-disk sanitize crash-states fuzz fuzz-planted soak mutants sim flood hostile bitflips churn courier-kills dead-gateway gateways gunicorn clean
 SWIFT ?= swift
 SECONDS ?= 60
 SEED ?= 1
@@ -36,13 +36,14 @@ help:
 	@echo "             PEERS=1: beside Redis 7 and PostgreSQL 15, which it installs; RECORDS=10000,10000000: over stores of these sizes; SUSTAINED=600: seconds at 80 % of the sustained peak"
 	@echo "make gate    allocations, system calls and journal bytes per request against the committed bounds, release build"
 	@echo "make race    64 clients race the right code on each of 1,000 challenges"
+	@echo "make stall   otpd stopped under 2,000 calls of the Swift client that run out of time and 1,000 that are cancelled: 64 acted at most"
 	@echo "make crash   kill -9 at random under load, in starts and stops; every acknowledgement must survive (CYCLES=2000 SEED=1)"
 	@echo "make crash-sweep  the Nth system call of every kind killed or failed, N until a clean run, in every phase (SEED=1)"
 	@echo "make powercut  the power of an ext4 cut under load, for real; root (CYCLES=2000 SEED=1)"
 	@echo "make full-disk a disk full to the last block: sends refused, verifies go on; root (SEED=1)"
 	@echo "make crash-states  every state a power cut can leave of the store, each started and checked (STATES=500000 SEED=1)"
 	@echo "make sanitize  the suite under AddressSanitizer, then under ThreadSanitizer"
-	@echo "make fuzz    twelve targets under libFuzzer and AddressSanitizer, SECONDS over all (SECONDS=60 SEED=1 VARIANT=asan|fast)"
+	@echo "make fuzz    thirteen targets under libFuzzer and AddressSanitizer, SECONDS over all (SECONDS=60 SEED=1 VARIANT=asan|fast)"
 	@echo "make fuzz-planted  each target finds its planted bug, at most SECONDS each (SECONDS=60 SEED=1)"
 	@echo "make mutants seeded bugs: each must be caught by a test; prints the table (ONLY=part of a name)"
 	@echo "make sim     the whole server simulated under faults, from seeds (SEEDS=1000 SEED=1 OPERATIONS=1000)"
@@ -53,6 +54,7 @@ help:
 	@echo "make courier-kills  1,000 messages a second through SMPP, courier and core killed each second: none lost, few twice (MESSAGES=10000 RATE=1000)"
 	@echo "make dead-gateway  honest latency beside 10,000 messages that a dead gateway doesn't take"
 	@echo "make gateways  codes through AWS's SNS (moto), Kannel and two SMSCs, real peers on loopback: receipts, fail-over, drain"
+	@echo "make gunicorn  10,000 logins through four pre-forked workers of eight threads while otpd is stopped, restarted, killed (LOGINS=10000 SEED=1)"
 	@echo "make bitflips starts on damaged data folders: refused or crashed, never a wrong accept (COUNT=500 SEED=1)"
 
 setup:
@@ -99,6 +101,9 @@ run: build
 bench: release
 	$(if $(PEERS),sh scripts/setup.sh redis-server postgresql-15)
 	$(RELEASE)/otp-bench bench --seconds $(LOAD_SECONDS) --repeats $(REPEATS) --seed $(SEED) $(if $(PEERS),--peers) --sustained $(SUSTAINED) $(if $(RECORDS),--records $(RECORDS))
+
+stall: release
+	$(RELEASE)/otp-bench stall
 
 gate: release
 	$(RELEASE)/otp-bench gate
@@ -178,6 +183,13 @@ gateways: build
 	@sh scripts/setup.sh kannel
 	@bash scripts/gateways.sh $(DEBUG)
 	@bash scripts/failover.sh $(DEBUG)
+
+# Web workers that share one Python client: no reply may be another's. Then with a client that mixes people up, which must be found.
+gunicorn: LOGINS = 10000
+gunicorn: build
+	@python=$$(sh scripts/python-venv.sh gunicorn) && \
+		python3 scripts/gunicorn-check.py $(DEBUG) $$python --logins $(LOGINS) --seed $(SEED) && \
+		python3 scripts/gunicorn-check.py $(DEBUG) $$python --logins 300 --seed $(SEED) --planted
 
 clean:
 	rm -rf .build .otpd-dev

@@ -29,7 +29,8 @@ let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let package = Package(
     name: "otpd",
     products: [
-        .library(name: "AuthClient", targets: ["AuthClient"]),
+        // Its messages are Wire's: who uses the one imports the other.
+        .library(name: "AuthClient", targets: ["AuthClient", "Wire"]),
         .executable(name: "otpd", targets: ["otpd"]),
         .executable(name: "otpctl", targets: ["otpctl"]),
         .executable(name: "otp-courier", targets: ["otp-courier"]),
@@ -67,7 +68,9 @@ let package = Package(
         .target(name: "HTTPGateway", dependencies: ["SMSText", "LibCrypto"], swiftSettings: safeSettings),
         .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "HTTPGateway", "StrictTOML", "CTLS", "CCurl", "CLinuxShim"], exclude: ["OPERATING.md", "courier.toml"], swiftSettings: settings),
         .target(
-            name: "AuthClient", dependencies: ["Wire"] + nio, path: "clients/swift/Sources/AuthClient",
+            name: "CDigest", path: "clients/swift/Sources/CDigest", linkerSettings: [.linkedLibrary("crypto")]),
+        .target(
+            name: "AuthClient", dependencies: ["Wire", "CDigest"] + nio, path: "clients/swift/Sources/AuthClient",
             swiftSettings: settings),
         .target(
             name: "Receipts", dependencies: ["HTTPGateway", "StrictTOML", "AuthClient", "Wire", "CLinuxShim", http, locks] + nio,
@@ -75,7 +78,7 @@ let package = Package(
 
         // Thin executables.
         .executableTarget(name: "otpd", dependencies: ["AuthServer", "LibCrypto", "Store", "CLinuxShim", log, arguments], swiftSettings: settings),
-        .executableTarget(name: "otpctl", dependencies: ["AuthClient", "AuthServer", "Engine", "SMSText", "Wire", arguments], swiftSettings: settings),
+        .executableTarget(name: "otpctl", dependencies: ["AuthClient", "AuthServer", "CLinuxShim", "Engine", "SMSText", "Wire", arguments], swiftSettings: settings),
         .executableTarget(name: "otp-courier", dependencies: ["Courier", "SMPP", "StrictTOML", "CLinuxShim", arguments], swiftSettings: settings),
         .executableTarget(
             name: "otp-receipts", dependencies: ["Receipts", "AuthClient", "StrictTOML", "Wire", "CLinuxShim", arguments], swiftSettings: settings),
@@ -83,7 +86,7 @@ let package = Package(
         .executableTarget(
             name: "otp-bench",
             dependencies: [
-                "Wire", "AuthServer", "Engine", "Store", "LibCrypto", "CLinuxShim", "CBenchPoll", arguments,
+                "Wire", "AuthClient", "AuthServer", "Engine", "Store", "LibCrypto", "CLinuxShim", "CBenchPoll", arguments,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             path: "clients/bench", exclude: ["floor", "probe", "peers", "poll", "README.md"], swiftSettings: settings),
@@ -123,14 +126,18 @@ let package = Package(
         .testTarget(name: "HTTPGatewayTests", dependencies: ["HTTPGateway", "LibCrypto"], swiftSettings: settings),
         .testTarget(name: "CourierTests", dependencies: ["Courier", "HTTPGateway", "SMPP", "StrictTOML", "Wire"], swiftSettings: settings),
         .testTarget(
-            name: "ReceiptsTests", dependencies: ["Receipts", "HTTPGateway", "AuthClient", "StrictTOML", "Wire"], swiftSettings: settings),
+            name: "ReceiptsTests",
+            dependencies: [
+                "Receipts", "HTTPGateway", "AuthClient", "StrictTOML", "Wire", .product(name: "NIOEmbedded", package: "swift-nio"),
+            ], swiftSettings: settings),
         // All tests are one executable: it is in there for each of them.
         .target(name: "CTSanMutex", path: "Tests/TSanMutex"),
         .testTarget(
             name: "AuthClientTests", dependencies: ["AuthClient", "Wire", "CTSanMutex"] + nio, path: "clients/swift/Tests/AuthClientTests",
             swiftSettings: settings),
         .testTarget(
-            name: "SystemTests", dependencies: ["AuthClient", "Wire", "CLinuxShim", "otpd", "otpctl", "otp-courier", "otp-receipts"],
+            name: "SystemTests",
+            dependencies: ["AuthClient", "Wire", "CLinuxShim", "COpenSSL", "LibCrypto", "Store", "otpd", "otpctl", "otp-courier", "otp-receipts", "otp-bench"],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

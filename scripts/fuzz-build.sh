@@ -7,7 +7,7 @@ variant=$1
 sources=$(cd "$2" && pwd)
 out=$3
 shift 3
-targets=${*:-frames messages journal recovery store records fields config texts engine smpp vendors}
+targets=${*:-frames messages journal recovery store records fields config texts engine smpp vendors desks}
 mkdir -p "$out/modules"
 sanitize=fuzzer
 [ "$variant" = asan ] && sanitize=fuzzer,address
@@ -46,14 +46,14 @@ echo "module CLinuxShim { umbrella header \"$sources/Sources/CLinuxShim/include/
 need() { for target in $targets; do [[ " $* " == *" $target "* ]] && return 0; done; return 1; }
 stale=
 S=$sources/Sources
-if need frames messages records fields config engine; then module Wire $(find "$S/Wire" -name '*.swift'); fi
-if need journal recovery store records fields config engine vendors; then module LibCrypto "$S"/LibCrypto/*.swift; fi
-if need texts config smpp vendors; then module SMSText "$S"/SMSText/*.swift; fi
+if need frames messages records fields config engine desks; then module Wire $(find "$S/Wire" -name '*.swift'); fi
+if need journal recovery store records fields config engine vendors desks; then module LibCrypto "$S"/LibCrypto/*.swift; fi
+if need texts config smpp vendors desks; then module SMSText "$S"/SMSText/*.swift; fi
 if need smpp; then module SMPP "$S"/SMPP/*.swift; fi
 if need vendors; then module HTTPGateway $(find "$S/HTTPGateway" -name '*.swift'); fi
-if need records fields config engine; then module Engine "$S"/Engine/*.swift; fi
-if need journal recovery store config; then module Store "$S"/Store/*.swift; fi
-if need config; then
+if need records fields config engine desks; then module Engine "$S"/Engine/*.swift; fi
+if need journal recovery store config desks; then module Store "$S"/Store/*.swift; fi
+if need config desks; then
     flags+=(-Xcc -I"$checkout/Sources/CTOML/include")
     if [ ! -f "$out/modules/CTOML.o" ]; then
         echo "fuzz: compiling TOMLKit ($variant)"
@@ -68,9 +68,9 @@ if need config; then
             -emit-module -emit-module-path "$out/modules/TOMLKit.swiftmodule" -o "$out/modules/TOMLKit.o" -c
         ld -r -o "$out/modules/CTOML.o" "$out"/modules/toml/*.o
     fi
-    # The configuration without the server around it: no SwiftNIO here.
+    # The server without its life around it: no sockets and no log here.
     module StrictTOML "$S"/StrictTOML/*.swift
-    module AuthServer "$S"/AuthServer/{Config,ServerSettings,MessageTexts,Authority,Bounds,EngineClock}.swift
+    module AuthServer $(find "$S/AuthServer" -name '*.swift' ! -name Server.swift ! -name EventLoop.swift ! -name Listener.swift ! -name Socket.swift)
 fi
 
 # link TARGET SUPPORT-FILES -- MODULES
@@ -106,6 +106,7 @@ for target in $targets; do
         texts) link "$target" -- SMSText ;;
         smpp) link "$target" -- SMSText SMPP ;;
         vendors) link "$target" -- CLinuxShim LibCrypto SMSText HTTPGateway ;;
+        desks) link "$target" FuzzFolder -- CLinuxShim Wire LibCrypto SMSText Engine Store CTOML TOMLKit StrictTOML AuthServer ;;
         config) link "$target" -- CLinuxShim Wire LibCrypto SMSText Engine Store CTOML TOMLKit StrictTOML AuthServer ;;
         *)
             echo "fuzz: there is no target $target" >&2

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${OUT:-.build/fuzz}
-targets=(${*:-frames messages journal recovery store records fields config texts engine smpp vendors})
+targets=(${*:-frames messages journal recovery store records fields config texts engine smpp vendors desks})
 export SWIFT_BACKTRACE=enable=no
 FUZZ_FOLDER=$(mktemp -d /dev/shm/otpd-fuzz.XXXXXX)
 trap 'rm -rf "$FUZZ_FOLDER"' EXIT

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 seed=${2:-1}
 shift $(($# < 2 ? $# : 2))
-targets=(${*:-frames messages journal recovery store records fields config texts engine smpp vendors})
+targets=(${*:-frames messages journal recovery store records fields config texts engine smpp vendors desks})
 out=${OUT:-.build/fuzz}
 [ -d .build/checkouts/TOMLKit ] || swift package resolve
 bash scripts/fuzz-build.sh fast . "$out/fast" "${targets[@]}"

@@ -29,6 +29,16 @@ for name, frame in vectors.items():
         seed("messages", f"{name}-{number}", bytes([number]) + body)
 seed("frames", "pipeline", b"\x03\x00" + b"".join(list(vectors.values())[:8]))
 
+# Steps at the desks: a peer is the low three bits, what it does the others.
+for name, steps in {
+    "routes": [40, 5, 4, 41, 9, 0, 72, 0, 72, 1, 64, 5, 1, 40, 5, 4], "long": [40, 35, 0, 72, 0],
+    "empty": [40, 0, 0, 64, 0, 1], "stale": [112, 1, 113, 2, 24, 3, 112, 3, 72, 0, 24, 4, 64, 7, 1],
+    "leases": [80, 9, 88, 90, 24, 1, 104, 1, 24, 2, 104, 5, 16],
+    "unread": [120, 72, 0, 40, 5, 5, 120, 80, 200, 88, 120, 24, 5],
+    "flow": [160, 17, 2, *bytes(14), 0, 9, 88, 168, 16, *bytes(14), 0, 9, 24, 5],
+}.items():
+    seed("desks", name, bytes(steps))
+
 # A journal record of each payload length around the edges; the target sets magic, format and checksum.
 for payload in (0, 1, 10, 352, 368, 369, 900):
     header = struct.pack(">IHHQQQQQQIIQI", 0x4F54504A, 1, 0, 1, 2, 3, 4, 5, 6, payload, 1, 7, 1).ljust(128, b"\x11")

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Writes Tests/Vectors/ and the worked examples of Sources/Wire/PROTOCOL.md.
+"""Writes Tests/Vectors/ (frames, sessions, request ids of forms) and the worked examples of Sources/Wire/PROTOCOL.md.
 
 The encoder here is its own, on purpose: neither the server's nor a client's, so that an error in one of them shows.
 Run it from anywhere; the files are committed, and a test fails if they differ from what the code does.
 """
 
+import hashlib
+import hmac
 import pathlib
 import struct
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FRAMES = ROOT / "Tests/Vectors/frames"
 SESSIONS = ROOT / "Tests/Vectors/sessions"
+FORMS = ROOT / "Tests/Vectors/form-request-ids.txt"
 FLAGS = {"request": 0, "reply": 1, "refusal": 1, "push": 2}
 INTEGERS = {"u8": ">B", "u16": ">H", "u32": ">I", "u64": ">Q"}
 
@@ -22,7 +25,7 @@ def field(kind, value):
     if kind.startswith("bytes"):
         assert len(value) == int(kind[5:])
         return value
-    prefix = {"blob8": ">B", "blob16": ">H"}[kind]
+    prefix = {"blob8": ">B", "judged8": ">B", "blob16": ">H"}[kind]
     return struct.pack(prefix, len(value)) + value
 
 
@@ -89,7 +92,7 @@ ACCOUNT, PHONE = b"alice@example.com", b"+33612345678"
 HELLO = [("u32", "magic", 0x6F747064), ("u16", "min_version", 1), ("u16", "max_version", 1), ("u32", "tenant", 0),
          ("u16", "roles", 0)]
 REQUEST_CODE = [("bytes16", "request_id", ID), ("u16", "purpose", 1), ("u8", "assurance", 1),
-                ("blob8", "account", ACCOUNT), ("blob8", "phone", PHONE), ("bytes32", "session", SESSION)]
+                ("judged8", "account", ACCOUNT), ("judged8", "phone", PHONE), ("bytes32", "session", SESSION)]
 ON_CHALLENGE = [("bytes16", "request_id", ID), ("bytes16", "challenge", CHALLENGE), ("bytes32", "session", SESSION)]
 CHALLENGE_REPLY = [("bytes16", "challenge", CHALLENGE), ("u8", "disposition", 1), ("u8", "code_length", 6),
                    ("u8", "alphabet", 1), ("u8", "attempts_left", 5), ("u8", "sends_left", 2),
@@ -125,7 +128,7 @@ def whole_frames():
     vector("request-code-ipv6", "An address of 16 bytes", "RequestCode", "request", 0x10, REQUEST_CODE,
            [(2, "bytes", "client_ip", bytes.fromhex("20010db8000000000000000000000001"))])
     vector("request-code-longest", "The longest account and phone", "RequestCode", "request", 0x10,
-           REQUEST_CODE[:3] + [("blob8", "account", b"a" * 128), ("blob8", "phone", b"+123456789012345"),
+           REQUEST_CODE[:3] + [("judged8", "account", b"a" * 128), ("judged8", "phone", b"+123456789012345"),
                                ("bytes32", "session", SESSION)])
     vector("challenge-reply", "Opened: five attempts, two more messages", "Challenge reply", "reply", 0x10,
            CHALLENGE_REPLY, example=True)
@@ -133,9 +136,9 @@ def whole_frames():
     vector("resend-reply", "Resent", "Challenge reply", "reply", 0x11,
            [CHALLENGE_REPLY[0], ("u8", "disposition", 3)] + CHALLENGE_REPLY[2:], example=True)
     vector("verify", "What the shopper typed", "Verify", "request", 0x12,
-           ON_CHALLENGE + [("blob8", "code", b"483920")], example=True)
+           ON_CHALLENGE + [("judged8", "code", b"483920")], example=True)
     vector("verify-ip", "With the shopper's address", "Verify", "request", 0x12,
-           ON_CHALLENGE + [("blob8", "code", b"7K2MQX")], [(2, "bytes", "client_ip", bytes([192, 0, 2, 7]))])
+           ON_CHALLENGE + [("judged8", "code", b"7K2MQX")], [(2, "bytes", "client_ip", bytes([192, 0, 2, 7]))])
     vector("verify-reply", "The grant", "Verify reply", "reply", 0x12,
            [("bytes32", "grant", GRANT), ("u16", "purpose", 1), ("u64", "expires_at_ms", TIME + 120_000),
             ("u64", "expires_at_wall_ms", TIME + 121_500)], [(1, "bytes", "issuer", b"dev")], example=True)
@@ -143,8 +146,16 @@ def whole_frames():
            [("bytes32", "grant", GRANT), ("u16", "purpose", 1), ("u64", "expires_at_ms", TIME + 120_000),
             ("u64", "expires_at_wall_ms", TIME + 121_500)])
     vector("refusal-wrong-code", "Four attempts left", "Refusal", "refusal", 0x12, refusal(0x510, 0, 1, 4), example=True)
-    vector("refusal-limited", "The sixth unverified send in the hour", "Refusal", "refusal", 0x10,
-           refusal(0x420, 3, 2, 255, 2_940_000), example=True)
+    vector("verify-reply-repeated", "The grant, told to a retry", "Verify reply", "reply", 0x12,
+           [("bytes32", "grant", GRANT), ("u16", "purpose", 1), ("u64", "expires_at_ms", TIME + 120_000),
+            ("u64", "expires_at_wall_ms", TIME + 121_500)],
+           [(1, "bytes", "issuer", b"shop.example"), (2, "u8", "repeated", 1)])
+    vector("refusal-limited", "Asked again within the gap", "Refusal", "refusal", 0x10,
+           refusal(0x420, 1, 2, 255, 21_000), example=True)
+    vector("refusal-start-anew", "Too little of the code's life is left: ask for a new one, at once", "Refusal", "refusal", 0x11,
+           refusal(0x430, 0, 3), example=True)
+    vector("refusal-start-anew-later", "The sixth unverified send in the hour: a new request passes in 49 minutes", "Refusal",
+           "refusal", 0x10, refusal(0x430, 3, 2, 255, 2_940_000))
     vector("cancel", "The shopper gave up", "Cancel", "request", 0x13, ON_CHALLENGE, example=True)
     vector("cancel-reply", "No fields: the status alone", "Empty", "reply", 0x13, example=True)
     vector("status", "How does it stand?", "Status", "request", 0x14, ON_CHALLENGE[1:], example=True)
@@ -166,6 +177,9 @@ def whole_frames():
            [(2, "bytes", "client_ip", bytes([192, 0, 2, 7]))])
     vector("quota-reply", "What is left", "Quota reply", "reply", 0x15,
            [("u8", "sends_left_hour", 5), ("u8", "sends_left_day", 10), ("u8", "open_left", 3)], example=True)
+    vector("quota-reply-left", "What each limit has left", "Quota reply", "reply", 0x15,
+           [("u8", "sends_left_hour", 1), ("u8", "sends_left_day", 9), ("u8", "open_left", 255)],
+           [(1, "bytes", "left", bytes([3, 4, 4, 9, 5, 1, 6, 31]))])
     check = [("bytes32", "grant", GRANT), ("u16", "purpose", 1), ("blob8", "account", ACCOUNT),
              ("bytes32", "session", SESSION)]
     vector("check-grant", "Is it good?", "CheckGrant", "request", 0x20, check, example=True)
@@ -173,6 +187,8 @@ def whole_frames():
     vector("check-grant-reply", "It is", "Grant reply", "reply", 0x20, grant, example=True)
     vector("redeem-grant", "Spend it", "RedeemGrant", "request", 0x21, [("bytes16", "request_id", ID)] + check,
            example=True)
+    vector("redeem-grant-reply-repeated", "Spent before, by the same request", "Grant reply", "reply", 0x21, grant,
+           [(1, "bytes", "issuer", b"dev"), (2, "u8", "repeated", 1)])
     vector("redeem-grant-reply", "Spent", "Grant reply", "reply", 0x21, grant, [(1, "bytes", "issuer", b"dev")],
            example=True)
     vector("lease-messages", "Sixteen, for ten seconds each", "LeaseMessages", "request", 0x30,
@@ -211,6 +227,24 @@ def whole_frames():
                      ("u32", "tenant", 1), ("u16", "purpose", 0), ("bytes16", "challenge", bytes(16)),
                      ("bytes16", "subject", bytes(16)), ("u16", "status", 0x420), ("u8", "limit", 3),
                      ("u8", "attempts_left", 255)], [(1, "u64", "count", 4_711)])
+    vector("event-shadow", "It passed; two limits in shadow mode would have refused it", "Event", "push", 0x41,
+           CURSOR + [("u16", "kind", 3), ("u64", "engine_time_ms", TIME), ("u64", "wall_time_ms", TIME + 1_500),
+                     ("u32", "tenant", 1), ("u16", "purpose", 1), ("bytes16", "challenge", bytes(16)),
+                     ("bytes16", "subject", SUBJECT), ("u16", "status", 0x430), ("u8", "limit", 4),
+                     ("u8", "attempts_left", 255)],
+           [(2, "u64", "uid", 33), (3, "u8", "assurance", 1), (4, "bytes", "shadow_limits", bytes([3, 4]))])
+    vector("event-unblocked", "Somebody of support acted", "Event", "push", 0x41,
+           CURSOR + [("u16", "kind", 20), ("u64", "engine_time_ms", TIME), ("u64", "wall_time_ms", TIME + 1_500),
+                     ("u32", "tenant", 1), ("u16", "purpose", 0), ("bytes16", "challenge", bytes(16)),
+                     ("bytes16", "subject", SUBJECT), ("u16", "status", 0), ("u8", "limit", 0),
+                     ("u8", "attempts_left", 255)],
+           [(2, "u64", "uid", 1004), (5, "bytes", "actor", b"maria"), (6, "bytes", "reason", b"called back, ticket 4711")])
+    vector("unblock", "Support ends what a stranger began", "Unblock", "request", 0x60,
+           [("bytes16", "request_id", ID), ("blob8", "account", ACCOUNT), ("blob8", "phone", PHONE), ("blob8", "actor", b"maria"),
+            ("blob8", "reason", b"called back, ticket 4711")], example=True)
+    vector("unblock-account", "Its payments only", "Unblock", "request", 0x60,
+           [("bytes16", "request_id", ID), ("blob8", "account", ACCOUNT), ("blob8", "phone", b""), ("blob8", "actor", b"maria"),
+            ("blob8", "reason", b"called back, ticket 4711")])
     vector("refusal-quarantined", "This very request has crashed the server twice", "Refusal", "refusal", 0x12,
            refusal(0x330, 0, 5))
     vector("acknowledge", "Handled, ten more", "Acknowledge", "request", 0x42, CURSOR + [("u16", "credit", 10)],
@@ -270,8 +304,9 @@ def broken_frames():
     vector("account-length-beyond", "The account's length says more than the body holds", *code, REQUEST_CODE,
            expect="truncatedBody", mend=inside(19, 255))
     vector("account-too-long", "129 bytes: whole, so not a broken frame; the rules answer invalidAccount", *code,
-           REQUEST_CODE[:3] + [("blob8", "account", b"a" * 129)] + REQUEST_CODE[4:], expect="ok", reencode=False,
+           REQUEST_CODE[:3] + [("judged8", "account", b"a" * 129)] + REQUEST_CODE[4:], expect="ok", reencode=False,
            too_long="account")
+    beyond_their_bounds()
     vector("tag-length-beyond", "A tagged field's length says more than the body holds", *code, REQUEST_CODE,
            [(4, "bytes", "web_host", b"shop.example")], expect="truncatedBody",
            mend=lambda d: d[:-13] + bytes([200]) + d[-12:])
@@ -287,14 +322,37 @@ def broken_frames():
            [(1, "bytes", "reference", b"r"), (0x7D, "bytes", "", b"future")], reencode=False)
     vector("tag-critical", "Unknown and critical: the request is refused, the connection stays", *ping,
            [(0xFE, "bytes", "", b"future")], expect="unsupportedField")
-    vector("tag-critical-not", "A known number, but critical: another field", *code, REQUEST_CODE,
-           [(0x84, "bytes", "", b"shop.example")], expect="unsupportedField")
+    vector("tag-known-critical", "A known number with the critical bit: the same field", *code, REQUEST_CODE,
+           [(0x84, "bytes", "web_host", b"shop.example")], reencode=False)
+    vector("tag-known-ignorable", "A critical field without its bit: the same field, not an unknown one that is skipped", *code, REQUEST_CODE,
+           [(0x01, "u8", "channel", 2)], reencode=False)
+    vector("tag-empty", "An empty byte string that is sent all the same: as if it were absent", *code, REQUEST_CODE,
+           [(4, "bytes", "", b"")], reencode=False)
     vector("tag-size", "A channel of two bytes", *code, REQUEST_CODE, [(0x81, "bytes", "", b"\0\1")],
            expect="unsupportedField")
     vector("tag-too-long", "A host of 61 bytes", *code, REQUEST_CODE, [(4, "bytes", "", b"h" * 61)],
            expect="unsupportedField")
     vector("refusal-short", "A refusal is 9 bytes", "Refusal", "refusal", 0x12, refusal(0x510, 0, 1, 4),
            expect="truncatedBody", mend=lambda d: set_length(16)(d[:-1]))
+
+
+def beyond_their_bounds():
+    """Byte strings that are whole but longer than they may be: refused where the decoder meets them, but for those that the rules judge."""
+    long_name, route = b"g" * 33, [("u8", "breaker", 1), ("u8", "drained", 0), ("u32", "room", 7), ("u64", "taken", 1), ("u64", "failed", 0)]
+    grant = [("bytes32", "grant", GRANT), ("u16", "purpose", 1), ("blob8", "account", b"a" * 129), ("bytes32", "session", SESSION)]
+    for name, message, opcode, fields in (
+            ("report-route-name-too-long", "ReportRoute", 0x34, [("blob8", "gateway", long_name)] + route),
+            ("drain-route-name-too-long", "DrainRoute", 0xFA, [("blob8", "gateway", long_name), ("u8", "drained", 1)]),
+            ("report-receipt-name-too-long", "ReportReceipt", 0x33,
+             [("blob8", "gateway", long_name), ("blob8", "reference", b"r"), ("u8", "outcome", 4)]),
+            ("report-receipt-reference-too-long", "ReportReceipt", 0x33,
+             [("blob8", "gateway", b"g"), ("blob8", "reference", b"r" * 65), ("u8", "outcome", 4)]),
+            ("check-grant-account-too-long", "CheckGrant", 0x20, grant),
+            ("redeem-grant-account-too-long", "RedeemGrant", 0x21, [("bytes16", "request_id", ID)] + grant)):
+        vector(name, "A byte string beyond its bound: the request is refused, the connection stays", message, "request", opcode, fields,
+               expect="unsupportedField")
+    vector("verify-code-too-long", "17 characters: the rules answer invalidCode", "Verify", "request", 0x12,
+           ON_CHALLENGE + [("judged8", "code", b"1" * 17)], reencode=False, too_long="code")
 
 
 def session(name, why, steps):
@@ -356,6 +414,141 @@ def sessions(hello):
             greet + [("send", lookup.hex()), ("receive", "refusal challengeNotOpen")] + pong)
 
 
+    fields_that_are_refused(greet, pong)
+    flows(greet, pong)
+    request_ids(greet)
+
+
+def fields_that_are_refused(greet, pong):
+    """Requests of a right form that no rule takes: refused, and the connection goes on."""
+    def refused(name, why, opcode, body, status="unsupportedField"):
+        session(name, why, greet + [("send", frame(opcode, 0, 3, body).hex()), ("receive", f"refusal {status}")] + pong)
+
+    def name(length):
+        return bytes([length]) + b"g" * length
+
+    route = bytes([1, 0]) + bytes(20)
+    refused("route-name-too-long", "A gateway's name of 33 bytes", 0x34, name(33) + route)
+    refused("route-name-longest", "A gateway's name of 255 bytes", 0x34, name(255) + route)
+    refused("route-name-empty", "A gateway without a name", 0x34, name(0) + route)
+    refused("route-breaker-unknown", "A breaker of 4", 0x34, name(1) + bytes([4, 0]) + bytes(20))
+    refused("drain-name-empty", "A gateway without a name can't be drained", 0xFA, name(0) + b"\1")
+    refused("receipt-name-empty", "No message has a gateway without a name", 0x33, name(0) + b"\1r\4", "referenceUnknown")
+    refused("check-account-too-long", "No account has 129 bytes", 0x20, GRANT + b"\0\1\x81" + b"a" * 129 + SESSION)
+    code = b"\0\1\1\5alice\x0c" + PHONE + SESSION + tagged(1, b"\2")
+    session("channel-unknown-ignorable", "Channel 2 without the critical bit isn't sent by SMS instead",
+            greet + [("id", "a"), ("send", struct.pack(">IHHI", 24 + len(code), 0x10, 0, 3).hex() + "{a}" + code.hex()),
+                     ("receive", "refusal unsupportedField")] + pong)
+
+
+def flows(greet, pong):
+    """What a subscriber and a courier may say."""
+    def subscribe(start, epoch=0, sequence=0):
+        return frame(0x40, 0, 3, struct.pack(">BIQHH", start, epoch, sequence, 0, 0)).hex()
+
+    acknowledge = frame(0x42, 0, 4, struct.pack(">IQHH", 1, 1, 0, 10)).hex()
+    session("acknowledge-without-subscribe", "There is no flow to give credit to",
+            greet + [("send", acknowledge), ("receive", "refusal cursorGone")] + pong)
+    session("subscribe-after-zero", "The cursor of zeros is before every event: the oldest that is kept comes first",
+            greet + [("send", subscribe(1)), ("receive", "reply Subscribe reply")] + pong)
+    session("subscribe-after-nothing", "A cursor of another epoch, and credit for the flow that wasn't begun",
+            greet + [("send", subscribe(1, 99, 1)), ("receive", "refusal cursorGone"),
+                     ("send", acknowledge), ("receive", "refusal cursorGone")] + pong)
+    lease = frame(0x30, 0, 3, struct.pack(">HI", 0, 1))
+    session("lease-of-a-millisecond", "Taken as half a second; no credit, so nothing is leased",
+            greet + [("send", lease.hex()), ("receive", "reply LeaseMessages reply"), ("expect", "lease_ms 500")])
+
+
+def request_ids(greet):
+    """What a request id names, and what it doesn't. Each session has an account and a telephone of its own: the server counts."""
+    def code(number, id_, session_=SESSION, account=b""):
+        account = account or b"shopper-%d" % number
+        body = b"\0\1\1" + bytes([len(account)]) + account + bytes([12]) + b"+3361200%04d" % number + session_
+        return request(0x10, "{%s}" % id_, body)
+
+    def request(opcode, *parts):
+        body = "".join(part if isinstance(part, str) else part.hex() for part in parts)
+        length = sum(len(part) if isinstance(part, bytes) else 16 for part in parts)
+        return ("send", struct.pack(">IHHI", 8 + length, opcode, 0, 3).hex() + body)
+
+    def verify(id_, challenge="{c}", guess=b"000000", session_=SESSION):
+        return request(0x12, "{%s}" % id_, challenge, session_, bytes([len(guess)]) + guess)
+
+    def cancel(id_, challenge="{c}"):
+        return request(0x13, "{%s}" % id_, challenge, SESSION)
+
+    def ids(*names):
+        return [("id", name) for name in names]
+
+    made, wrong, done = ("receive", "reply Challenge reply"), ("receive", "refusal wrongCode"), ("receive", "reply Empty")
+    conflict, challenge = ("receive", "refusal requestIdConflict"), ("capture", "c challenge")
+    session("request-id-of-a-code-verifies", "The id of a RequestCode in a Verify is another request: it spends an attempt",
+            greet + ids("a") + [code(1, "a"), made, challenge, verify("a"), wrong])
+    session("request-id-of-a-code-cancels", "The id of a RequestCode in a Cancel is another request: it closes the challenge",
+            greet + ids("a", "b") + [code(2, "a"), made, challenge, cancel("a"), done, verify("b"), ("receive", "refusal challengeNotOpen"),
+                                     cancel("a"), done])
+    other = bytes(range(0x60, 0x80))
+    session("request-id-on-another-challenge", "The id of a Verify on another challenge is another request: it spends an attempt there",
+            greet + ids("a", "b", "v") + [code(3, "a"), made, challenge, code(4, "b", other, b"bob"), made, ("capture", "d challenge"),
+                                          verify("v"), wrong, verify("v", "{d}", session_=other), wrong])
+    session("request-id-conflict-of-a-code", "The id of a RequestCode with another account",
+            greet + ids("a") + [code(5, "a"), made, code(5, "a"), made, code(5, "a", account=b"bob"), conflict])
+    session("request-id-conflict-of-a-verify", "The id of a Verify with another code; repeated, it has the same outcome",
+            greet + ids("a", "v") + [code(6, "a"), made, challenge, verify("v"), wrong, verify("v", guess=b"000001"), conflict,
+                                     verify("v"), wrong])
+    session("request-id-of-a-verify-cancels", "Verify and Cancel of one challenge share their ids",
+            greet + ids("a", "v") + [code(7, "a"), made, challenge, verify("v"), wrong, cancel("v"), conflict])
+    plain = "".join(part if isinstance(part, str) else part.hex() for part in ("{v}", "{c}", SESSION, b"\x06000000"))
+    unknown = tagged(0x7E, b"future")
+    head = struct.pack(">IHHI", 8 + 71 + len(unknown), 0x12, 0, 3).hex()
+    session("request-id-with-an-unknown-tag", "Unknown tags aren't in the digest: with and without one, it is the same request",
+            greet + ids("a", "v") + [code(8, "a"), made, challenge, verify("v"), wrong, ("send", head + plain + unknown.hex()), wrong])
+
+
+FORMS_HEAD = """\
+# Request ids of browser forms: what makes them, in blocks of `key: value`, parted by an empty line. Bytes are hex.
+# Of a Verify: challenge[0..<6] + HMAC-SHA-256(session, P("otpd-form-verify-1") + P(challenge) + P(u32 generation)
+#   + P(code) + P(client_ip))[0..<10], where P(x) = u32 length of x + x, all integers big-endian.
+# Of a RedeemGrant: grant[0..<6] + HMAC-SHA-256(session, P("otpd-form-redeem-1") + P(grant))[0..<10].
+# Made by scripts/make-vectors.py. Keys: name, session, challenge, generation (decimal), code, client_ip, grant, id.
+"""
+
+
+def forms():
+    """The request ids that both clients make of a browser's form."""
+    def mac(key, *parts):
+        return hmac.new(key, b"".join(struct.pack(">I", len(part)) + part for part in parts), hashlib.sha256).digest()
+
+    session, other = bytes(range(0x40, 0x60)), hashlib.sha256(b"another browser").digest()
+    challenge = bytes.fromhex("019ab697e800a0a1a2a3a4a5a6a7a8a9")
+    grant = bytes(range(0x80, 0xA0))
+    ipv4, ipv6 = bytes([192, 0, 2, 7]), bytes.fromhex("20010db8000000000000000000000007")
+    text = FORMS_HEAD
+    for name, key, number, code, address in [
+        ("a code", session, 0, b"483920", b""),
+        ("from an IPv4 address", session, 0, b"483920", ipv4),
+        ("from an IPv6 address", session, 0, b"483920", ipv6),
+        ("the form shown anew", session, 1, b"483920", ipv4),
+        ("shown very often", session, 0xFFFFFFFF, b"483920", ipv4),
+        ("another code", session, 0, b"483921", ipv4),
+        ("another browser", other, 0, b"483920", ipv4),
+        ("no code", session, 0, b"", ipv4),
+        ("letters are taken as typed", session, 0, b"ab23 cd45", ipv4),
+        ("not ASCII: UTF-8", session, 0, "٤٨٣".encode(), ipv4),
+        ("too long to be sent", session, 0, b"1" * 300, b""),
+        ("a code that ends like an address", session, 0, b"483920" + ipv4, b""),
+    ]:
+        got = mac(key, b"otpd-form-verify-1", challenge, struct.pack(">I", number), code, address)
+        text += (f"\nname: {name}\nsession: {key.hex()}\nchallenge: {challenge.hex()}\ngeneration: {number}\n"
+                 f"code: {code.hex()}\nclient_ip: {address.hex()}\nid: {(challenge[:6] + got[:10]).hex()}\n"
+                 ).replace(": \n", ":\n")
+    for name, key in (("a grant", session), ("the grant in another browser", other)):
+        got = mac(key, b"otpd-form-redeem-1", grant)
+        text += (f"\nname: {name}\nsession: {key.hex()}\ngrant: {grant.hex()}\n"
+                 f"id: {(grant[:6] + got[:10]).hex()}\n")
+    FORMS.write_text(text)
+
+
 def document():
     """The worked examples at the end of PROTOCOL.md."""
     path = ROOT / "Sources/Wire/PROTOCOL.md"
@@ -383,6 +576,7 @@ def main():
     hello = whole_frames()
     broken_frames()
     sessions(hello)
+    forms()
     document()
     print(f"{len(list(FRAMES.glob('*.txt')))} frames, {len(list(SESSIONS.glob('*.txt')))} sessions, "
           f"{len(EXAMPLES)} examples")

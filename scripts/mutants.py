@@ -148,7 +148,7 @@ def make_tree(mutations):
     files = {name for name in listed.decode().split("\0") if name and (ROOT / name).is_file()}
     for name in files - {"Package.swift"}:
         write(TREE / name, mutated.get(name) or (ROOT / name).read_bytes())
-    modules = sorted({file.split("/")[1] for file in mutated})
+    modules = sorted({re.search(r"Sources/(\w[\w-]*)/", file)[1] for file in mutated})
     package = (ROOT / "Package.swift").read_text() + PACKAGE % ", ".join(f'"{m}"' for m in modules)
     write(TREE / "Package.swift", package)
     write(TREE / "Sources/Mutants/Mutants.c", SWITCH)
@@ -270,7 +270,7 @@ def first_failure(stages, number):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", metavar="NAME", help="mutants whose name contains NAME")
+    parser.add_argument("--only", default="", metavar="NAME", help="mutants whose name, or whose file, contains NAME (rules.txt: all of that file)")
     parser.add_argument("--check", action="store_true", help="only check that every mutation applies")
     parser.add_argument("--alone", choices=sorted(MACHINES), help="only this machine: what it sees by itself")
     options = parser.parse_args()
@@ -279,7 +279,7 @@ def main():
         mutate(mutations)
     except (ValueError, OSError) as error:
         sys.exit(f"mutants: {error}")
-    chosen = [(n, m) for n, m in enumerate(mutations, 1) if options.only in m.name]
+    chosen = [(n, m) for n, m in enumerate(mutations, 1) if options.only in m.where]
     if options.check:
         return print(f"mutants: all {len(mutations)} apply")
     if not chosen:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A Python environment under .build with third-party peers of the tests, pinned; prints its interpreter. Made once, kept until the list
-# here changes. Without an argument: what `make test` needs. `moto`: AWS's SNS, for `make gateways`.
+# here changes. Without an argument: what `make test` needs. `moto`: AWS's SNS, for `make gateways`. `gunicorn`: for `make gunicorn`.
 set -eu
 cd "$(dirname "$0")/.."
 case "${1:-}" in
@@ -11,6 +11,10 @@ case "${1:-}" in
 moto)
     packages="moto[server]==5.2.1"
     here=.build/python-moto
+    ;;
+gunicorn)
+    packages="gunicorn==23.0.0 packaging==24.2"
+    here=.build/python-gunicorn
     ;;
 *)
     echo "python-venv: there is no set called $1" >&2

@@ -14,6 +14,9 @@ public struct PeerRule: Sendable, Equatable {
     public var tenant: UInt32
     public var roles: Roles
 
+    /// How the operator knows it.
+    var name: String { uid.map { "the `[[peer]]` with uid \($0)" } ?? "the `[[peer]]` of any uid" }
+
     /// All three.
     public init(uid: UInt32?, tenant: UInt32, roles: Roles) {
         self.uid = uid

@@ -82,21 +82,26 @@ extension Batch {
         note([])
     }
 
-    /// Requests for codes within their rate are decided; a refusal that nobody is told of one by one is counted.
+    /// Requests for codes within their rate are decided; a refusal that nobody is told of one by one is counted. Lookups never write, so theirs
+    /// always are; Quota's are answers.
     func decideWithinRate(
         _ request: Request, _ caller: Caller, _ context: BatchContext, _ entropy: Entropy, _ state: inout StoreState
     ) -> Reply {
         guard let keys = engine.rateKeys(request, caller) else {
-            return engine.decide(request, caller: caller, context: context, entropy: entropy, state: &state)
+            let reply = engine.decide(request, caller: caller, context: context, entropy: entropy, state: &state)
+            if case .refused(let refusal) = reply, request.isLookOfATry {
+                rates.count(tenant: caller.tenant, status: refusal.statusCode, limit: refusal.limitCode, now: context.now)
+            }
+            return reply
         }
         var caller = caller
         switch rates.admit(keys, now: context.now) {
         case .passes: break
         case .counted: caller.isCounted = true
-        case .refused(let refusal): return .refused(refusal)
+        case .refused(let refusal): return .refused(engine.lasting(refusal, of: request, now: context.now))
         }
         let reply = engine.decide(request, caller: caller, context: context, entropy: entropy, state: &state)
-        if case .refused(let refusal) = reply {
+        if case .refused(let refusal) = reply, refusal.status?.isTold ?? false {
             rates.refused(keys, refusal, isCounted: caller.isCounted, now: context.now)
         }
         return reply

@@ -22,6 +22,8 @@ package final class Batch {
     /// Set before the first connection; a server without a data folder of its own (the simulation) may go without.
     var poison: PoisonGuard?
     var rates = RequestRates()
+    var unfit = UnfitFrames()
+    var refusedPeers = RefusedPeers()
     var isDraining = false
     /// The store is closed: the loop's last timers find nothing to do.
     var isStopped = false

@@ -70,6 +70,8 @@ enum Bounds {
     static let maxPushes = 32
     /// Milliseconds that a lease lasts by default, and at most.
     static let leaseMs: UInt64 = 15_000
+    /// And at least: nobody can submit and report in less, and each lease that ends untold costs a commit.
+    static let leastLeaseMs: UInt64 = 500
     /// Milliseconds between looks at leases and checkpoints when nothing else happens.
     static let tickMs: UInt64 = 50
     /// Milliseconds between two ticks that count against peers at most: what is beyond was the loop's delay.

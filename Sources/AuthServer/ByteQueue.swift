@@ -1,7 +1,7 @@
 import Glibc
 
 /// Bytes in the order in which they came, in memory of its own: kept for the next ones while it is small, given back when they have gone.
-/// A connection that is idle holds next to nothing. Memory that is given back is overwritten first, because messages carry codes.
+/// A connection that is idle holds next to nothing. What has been taken out is overwritten, because messages carry codes.
 struct ByteQueue: ~Copyable {
     private static let smallest = 512
     /// An empty queue keeps no more.
@@ -30,6 +30,7 @@ struct ByteQueue: ~Copyable {
 
     mutating func removeFirst(_ count: Int) {
         precondition(count >= 0 && count <= self.count, "no more than there is")
+        ByteQueue.wipe(memory, start, count)
         start += count
         guard start == end else { return }
         (start, end) = (0, 0)
@@ -44,6 +45,7 @@ struct ByteQueue: ~Copyable {
         // The front is free: half of the memory or more, so that each byte is moved once at most for each that came.
         if start >= count, memory.count - count >= wanted {
             memory.baseAddress?.copyMemory(from: memory.baseAddress.unsafelyUnwrapped + start, byteCount: count)
+            ByteQueue.wipe(memory, start, count)
         } else {
             var capacity = max(ByteQueue.smallest, memory.count)
             while capacity < count + wanted { capacity *= 2 }
@@ -56,8 +58,12 @@ struct ByteQueue: ~Copyable {
     }
 
     private static func free(_ memory: UnsafeMutableRawBufferPointer) {
-        guard let base = memory.baseAddress else { return }
-        explicit_bzero(base, memory.count)
+        wipe(memory, 0, memory.count)
         memory.deallocate()
+    }
+
+    private static func wipe(_ memory: UnsafeMutableRawBufferPointer, _ start: Int, _ count: Int) {
+        guard let base = memory.baseAddress else { return }
+        explicit_bzero(base + start, count)
     }
 }

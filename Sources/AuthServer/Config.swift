@@ -140,6 +140,14 @@ public enum Config {
             }
             rules.hosts.append(host)
         }
+        for hash in try r.strings("android_hashes") ?? [] {
+            guard LastLine.isAppHash(hash) else {
+                throw r.fail(
+                    "android_hashes",
+                    "`\(hash)` isn't an app's hash; write 11 characters of base64, such as \"FA+9qCX9VSu\"")
+            }
+            rules.androidHashes.append(hash)
+        }
         rules.payeeLength = try r.integer("payee_length", Payee.lengths) ?? rules.payeeLength
         rules.amountDigits = try r.integer("amount_digits", 4...15) ?? rules.amountDigits
         return rules
@@ -155,12 +163,45 @@ public enum Config {
         tenant.openPerPhone = try r.integer("open_per_phone", 1...5) ?? tenant.openPerPhone
         tenant.verifiesPerPhoneMinute =
             try r.integer("verifies_per_phone_minute", 1...50) ?? tenant.verifiesPerPhoneMinute
-        switch try r.choice("mode", ["enforce", "shadow", "off"]) {
-        case "shadow": tenant.mode = .shadow
-        case "off": tenant.mode = .off
-        case .some, .none: tenant.mode = .enforce
+        if let mode = try mode(r, "mode") { tenant.modes.setAll(mode) }
+        if let own = try r.subtable("modes") {
+            for limit in LimitModes.limits {
+                if let mode = try mode(own, key(limit)) { tenant.modes[limit] = mode }
+            }
+            try own.finish()
         }
         try r.finish()
+    }
+
+    private static func mode(_ r: ConfigReader, _ key: String) throws(ConfigError) -> LimitMode? {
+        switch try r.choice(key, ["enforce", "shadow", "off"]) {
+        case "enforce": .enforce
+        case "shadow": .shadow
+        case "off": .off
+        case .some, .none: nil
+        }
+    }
+
+    /// A limit's name as keys are written: `phoneTotalDay` is `phone_total_day`.
+    static func key(_ limit: Limit) -> String {
+        limit.name.reduce(into: "") { key, letter in key += letter.isUppercase ? "_" + letter.lowercased() : String(letter) }
+    }
+
+    /// The first block of log-ins must come before the least share is used up, else it never does; payments under PSD2 have no more than five
+    /// wrong codes (RTS art. 4(3)(b)).
+    private static func blockAfter(_ r: ConfigReader, _ streak: StreakPolicy) throws(ConfigError) -> UInt16? {
+        let share = (0..<3).map { Int(RuleBounds.failureShares[$0]) }.min() ?? 1
+        let most = streak.profile == .psd2Payment ? Int(RuleBounds.paymentFailures) : share - 1
+        guard let value = try r.integer("block_after", 1...Int(UInt16.max)) else { return nil }
+        guard value <= most else {
+            throw r.fail(
+                "block_after",
+                streak.profile == .psd2Payment
+                    ? "is \(value); PSD2 allows at most \(most) wrong payment codes in a row (RTS art. 4(3)(b))"
+                    : "is \(value); write 1 to \(most): at \(share) failures in a row a class is off (its share of NIST SP 800-63B's 100), and a block "
+                        + "must come before")
+        }
+        return UInt16(value)
     }
 
     private static func purpose(_ r: ConfigReader) throws(ConfigError)
@@ -172,6 +213,7 @@ public enum Config {
             purpose.streak = .psd2Payment
             purpose.codeLength = 8
         }
+        if let blockAfter = try blockAfter(r, purpose.streak) { purpose.streak.blockAfter = blockAfter }
         if try r.choice("alphabet", ["digits", "letters-and-digits"]) == "letters-and-digits" {
             purpose.alphabet = .lettersAndDigits
         }

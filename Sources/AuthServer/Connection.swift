@@ -1,3 +1,5 @@
+import Glibc
+import Store
 import Wire
 
 /// One peer: its bytes in, its bytes out, and what it may do. It decides nothing: `Batch` does, once a turn.
@@ -135,18 +137,33 @@ package final class Connection {
     /// No more waiting for the peer to read its Goodbye.
     func cut() { transport?.close() }
 
-    /// Adds a frame that `encode` writes; `isHeld`: it waits for the sync.
-    func send(isHeld: Bool, _ encode: (UnsafeMutableRawBufferPointer) throws -> Int) {
+    /// Adds a frame that `encode` writes; `isHeld`: it waits for the sync. A reply that doesn't fit a frame
+    /// is `unknown` to who asked, and a push that doesn't is left out (a message is leased again): what
+    /// somebody told the server must never end it.
+    func send(
+        isHeld: Bool, answering asked: (opcode: UInt16, correlation: UInt32)? = nil,
+        _ encode: (UnsafeMutableRawBufferPointer) throws -> Int
+    ) {
         // By way of the batch's one frame: a queue would keep room for the largest reply, which is rare.
-        let frame: UnsafeRawBufferPointer
-        do {
-            frame = UnsafeRawBufferPointer(rebasing: batch.frame[..<(try encode(batch.frame))])
-        } catch {
-            preconditionFailure("a reply of our own doesn't fit a frame: \(error)")
+        var count = 0
+        do { count = try encode(batch.frame) } catch {
+            explicit_bzero(batch.frame.baseAddress.unsafelyUnwrapped, batch.frame.count)
+            batch.unfit.note(opcode: asked?.opcode ?? 0, error, now: batch.clock.now().engineMs)
+            guard let asked, let refusal = unknown(to: asked) else { return }
+            count = refusal
         }
+        let frame = UnsafeRawBufferPointer(rebasing: batch.frame[..<count])
+        // A courier's had a code in it.
+        defer { explicit_bzero(batch.frame.baseAddress.unsafelyUnwrapped, count) }
         guard isHeld else { return ready.append(frame) }
         if held.count == heldUnderWay { batch.holding.append(self) }
         held.append(frame)
+    }
+
+    /// A refusal has one length, which fits.
+    private func unknown(to asked: (opcode: UInt16, correlation: UInt32)) -> Int? {
+        try? FieldEncoder.refusal(
+            Refusal(.unknown), to: asked.opcode, correlation: asked.correlation, into: batch.frame)
     }
 
     /// The open batch is being synced from now on.

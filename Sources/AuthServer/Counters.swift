@@ -18,17 +18,19 @@ struct Counters {
     var connectionsRefused: UInt64 = 0
     var acceptPauses: UInt64 = 0
 
-    mutating func count(_ reply: Reply) {
-        switch reply {
-        case .challenge(let m):
-            if m.disposition == ChallengeReply.Disposition.created.rawValue { challengesCreated += 1 }
-        case .verified: verified += 1
-        case .grant: grantsRedeemed += 1
-        case .status, .quota, .empty: break
-        case .refused(let refusal):
+    /// A decision. What it did is in its events: a request that is repeated is answered again and makes no
+    /// second one. A refusal is one whenever it is answered.
+    mutating func count(_ reply: Reply, _ events: ArraySlice<EventPush>) {
+        if case .refused(let refusal) = reply {
             refused += 1
-            if refusal.status == .wrongCode { wrongCodes += 1 }
-            if refusal.status == .limited || refusal.status == .blocked { limited += 1 }
+            if refusal.limitCode != 0, refusal.status != .overloaded { limited += 1 }
+        }
+        for event in events {
+            let kind = EventPush.Kind(rawValue: event.kind)
+            if kind == .codeRequested { challengesCreated += 1 }
+            if kind == .codeVerified { verified += 1 }
+            if kind == .grantRedeemed { grantsRedeemed += 1 }
+            if kind == .wrongCode { wrongCodes += 1 }
         }
     }
 }
@@ -41,9 +43,10 @@ extension Batch {
         let pairs: [(String, UInt64)] = [
             ("requests_total", counters.requests), ("frame_errors_total", counters.frameErrors),
             ("batches_total", counters.batches), ("overloaded_total", counters.overloaded),
-            ("stalls_total", counters.stalls),
+            ("stalls_total", counters.stalls), ("unfit_frames_total", unfit.total),
+            ("peers_refused_total", refusedPeers.total),
             ("challenges_created_total", counters.challengesCreated), ("verified_total", counters.verified),
-            ("grants_answered_total", counters.grantsRedeemed), ("refused_total", counters.refused),
+            ("grants_redeemed_total", counters.grantsRedeemed), ("refused_total", counters.refused),
             ("wrong_codes_total", counters.wrongCodes), ("limited_total", counters.limited),
             ("connections", UInt64(connections.count)), ("connections_refused_total", counters.connectionsRefused),
             ("accept_pauses_total", counters.acceptPauses), ("messages_waiting", UInt64(couriers.waiting)),

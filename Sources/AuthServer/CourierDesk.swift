@@ -92,7 +92,9 @@ package final class CourierDesk {
 
     func credit(_ message: LeaseMessages, _ connection: Connection) -> LeaseMessages.Reply {
         connection.courierCredit = min(message.credit, UInt16(Bounds.maxInFlight))
-        if message.leaseMs > 0 { connection.leaseMs = min(UInt64(message.leaseMs), Bounds.leaseMs) }
+        connection.leaseMs =
+            message.leaseMs == 0
+            ? Bounds.leaseMs : min(max(UInt64(message.leaseMs), Bounds.leastLeaseMs), Bounds.leaseMs)
         if connection.courierCredit > 0 { ready.append(connection) } else { ready.remove(connection) }
         var reply = LeaseMessages.Reply()
         reply.credit = connection.courierCredit

@@ -18,6 +18,7 @@ extension Batch {
             return true
         }
         if let roles = opcode.roles, authority.roles.isDisjoint(with: roles) {
+            rates.count(tenant: authority.tenant, status: Status.notPermitted.rawValue, limit: 0, now: context.now)
             refuse(.notPermitted, frame, connection)
             return true
         }
@@ -49,9 +50,7 @@ extension Batch {
             var reply = Ping.Reply()
             reply.token = try FieldDecoder.decode(Ping.self, from: body).token
             reply.engineTimeMs = context.now
-            connection.send(isHeld: false) {
-                try FieldEncoder.reply(reply, to: frame.opcode, correlation: frame.correlation, into: $0)
-            }
+            answer(reply, frame, connection)
             return true
         case .leaseMessages:
             let reply = couriers.credit(try FieldDecoder.decode(LeaseMessages.self, from: body), connection)
@@ -62,8 +61,11 @@ extension Batch {
             return true
         case .acknowledge:
             let message = try FieldDecoder.decode(Acknowledge.self, from: body)
-            events.acknowledge(message, connection)
-            answer(Empty(), frame, connection)
+            if events.acknowledge(message, connection) {
+                answer(Empty(), frame, connection)
+            } else {
+                refuse(.cursorGone, frame, connection)
+            }
             return true
         case .stats:
             _ = try FieldDecoder.decode(Stats.self, from: body)
@@ -71,6 +73,10 @@ extension Batch {
             return true
         case .reportRoute:
             let message = try FieldDecoder.decode(ReportRoute.self, from: body)
+            guard !message.gateway.isEmpty, ReportRoute.Breaker(rawValue: message.breaker) != nil else {
+                refuse(.unsupportedField, frame, connection)
+                return true
+            }
             guard let reply = routes.report(message, connection, now: context.now) else {
                 refuse(.overloaded, frame, connection, limit: .serverLoad, retryAfterMs: 5_000)
                 return true
@@ -81,11 +87,14 @@ extension Batch {
             answer(routes.show(try FieldDecoder.decode(ShowRoute.self, from: body).index, now: context.now), frame, connection)
             return true
         case .drainRoute:
-            guard routes.drain(try FieldDecoder.decode(DrainRoute.self, from: body)) else {
+            let message = try FieldDecoder.decode(DrainRoute.self, from: body)
+            if message.gateway.isEmpty {
+                refuse(.unsupportedField, frame, connection)
+            } else if routes.drain(message, now: context.now) {
+                answer(Empty(), frame, connection)
+            } else {
                 refuse(.overloaded, frame, connection, limit: .serverLoad, retryAfterMs: 5_000)
-                return true
             }
-            answer(Empty(), frame, connection)
             return true
         case .drain:
             _ = try FieldDecoder.decode(Drain.self, from: body)
@@ -102,6 +111,7 @@ extension Batch {
         case .redeemGrant: request = .redeemGrant(try FieldDecoder.decode(RedeemGrant.self, from: body))
         case .reportMessage: request = .report(try FieldDecoder.decode(ReportMessage.self, from: body))
         case .reportReceipt: request = .receipt(try FieldDecoder.decode(ReportReceipt.self, from: body))
+        case .unblock: request = .unblock(try FieldDecoder.decode(Unblock.self, from: body))
         case .goodbye, .message, .event:
             preconditionFailure("pushes were refused above")
         }
@@ -129,11 +139,12 @@ extension Batch {
             }
         }
         let caller = Caller(tenant: authority.tenant, uid: authority.uid)
+        let firstEvent = engine.events.count
         let reply = decideWithinRate(request, caller, context, isWrite ? entropy.next() : .none, &state)
-        counters.count(reply)
+        counters.count(reply, engine.events[firstEvent...])
         let isHeld = (isWrite && (!store.batchIsEmpty || store.isCommitting)) || state.highestRead > store.syncedSequence
         let (opcode, correlation) = (frame.opcode, frame.correlation)
-        connection.send(isHeld: isHeld) { buffer in
+        connection.send(isHeld: isHeld, answering: (opcode, correlation)) { buffer in
             switch reply {
             case .challenge(let m): return try FieldEncoder.reply(m, to: opcode, correlation: correlation, into: buffer)
             case .verified(var m):
@@ -152,7 +163,7 @@ extension Batch {
     }
 
     private func answer<M: Message>(_ message: M, _ frame: Frame, _ connection: Connection) {
-        connection.send(isHeld: false) {
+        connection.send(isHeld: false, answering: (frame.opcode, frame.correlation)) {
             try FieldEncoder.reply(message, to: frame.opcode, correlation: frame.correlation, into: $0)
         }
     }
@@ -195,6 +206,8 @@ extension Batch {
             let authority = Authority.decide(
                 hello, uid: connection.uid, listener: connection.listener, peers: settings.peers)
         else {
+            rates.count(tenant: 0, status: Status.notPermitted.rawValue, limit: 0, now: context.now)
+            refusedPeers.note(uid: connection.uid, listener: connection.listener.path, now: context.now)
             return connection.close(
                 Goodbye(.notPermitted, "uid \(connection.uid) has no such tenant or role at this listener"))
         }
@@ -220,7 +233,7 @@ extension Opcode {
     var readsOnly: Bool {
         switch self {
         case .ping, .status, .quota, .checkGrant: true
-        case .hello, .goodbye, .requestCode, .resend, .verify, .cancel, .redeemGrant, .leaseMessages, .message, .reportMessage, .reportReceipt,
+        case .hello, .goodbye, .requestCode, .resend, .verify, .cancel, .redeemGrant, .unblock, .leaseMessages, .message, .reportMessage, .reportReceipt,
             .reportRoute, .subscribe, .event, .acknowledge, .stats, .drain, .showRoute, .drainRoute:
             false
         }
@@ -231,8 +244,16 @@ extension Request {
     /// Changes state: waits for the sync, and for room in the journal.
     var isWrite: Bool {
         switch self {
-        case .requestCode, .resend, .verify, .cancel, .redeemGrant, .report, .receipt: true
+        case .requestCode, .resend, .verify, .cancel, .redeemGrant, .report, .receipt, .unblock: true
         case .status, .quota, .checkGrant: false
+        }
+    }
+
+    /// A lookup that somebody may try things with: a grant, a challenge's state.
+    var isLookOfATry: Bool {
+        switch self {
+        case .status, .checkGrant: true
+        case .requestCode, .resend, .verify, .cancel, .redeemGrant, .report, .receipt, .unblock, .quota: false
         }
     }
 
@@ -240,7 +261,7 @@ extension Request {
     var isSend: Bool {
         switch self {
         case .requestCode, .resend: true
-        case .verify, .cancel, .redeemGrant, .report, .receipt, .status, .quota, .checkGrant: false
+        case .verify, .cancel, .redeemGrant, .report, .receipt, .unblock, .status, .quota, .checkGrant: false
         }
     }
 }

@@ -63,7 +63,9 @@ final class EventFeed {
             tenant: authority.tenant, cursor: head, credit: UInt32(message.credit), isBehind: false)
         switch start {
         case .now: break
-        case .oldest:
+        case .oldest,
+            // Before every event.
+            .afterCursor where message.cursor == .zero:
             subscription.cursor = .zero
             subscription.isBehind = true
         case .afterCursor:
@@ -99,15 +101,17 @@ final class EventFeed {
                     isThere = found.elementsEqual(key)
                     return false
                 }
-            } catch { endProcess("storage", "\(error)") }
+            } catch { store.endProcess(error) }
         }
         return isThere
     }
 
-    func acknowledge(_ message: Acknowledge, _ connection: Connection) {
-        guard var subscription = connection.subscription else { return }
+    /// Whether there is a flow to give credit to.
+    func acknowledge(_ message: Acknowledge, _ connection: Connection) -> Bool {
+        guard var subscription = connection.subscription else { return false }
         subscription.credit = min(subscription.credit + UInt32(message.credit), 1 << 16)
         connection.subscription = subscription
+        return true
     }
 
     /// The batch's events, now durable, to those who keep up: a bounded number, the others take pages, which hold many events each. Requests
@@ -194,7 +198,7 @@ final class EventFeed {
                 }
                 return true
             }
-        } catch { endProcess("storage", "\(error)") }
+        } catch { store.endProcess(error) }
         guard isWhole else {
             return connection.close(Goodbye(.eventsGone, "events that this subscriber was due are no longer kept"))
         }

@@ -135,6 +135,8 @@ final class EventLoop: @unchecked Sendable {
             lookAtClock(batch)
             if batch.wantsTurn { batch.turn() }
             reap()
+            // Codes that were derived or compared, and the states of the keys they were derived by.
+            linux_wipe_stack()
         }
         for socket in sockets { socket?.close() }
         reap()

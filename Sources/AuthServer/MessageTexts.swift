@@ -8,6 +8,8 @@ public struct TextRules: Sendable, Equatable {
     public var locale = "en"
     /// The hosts that `@host #code` may name: a request for another gets no last line, because browsers would fill the code in there.
     public var hosts: [String] = []
+    /// The apps whose hash may be the last line: with another's, the code would be delivered to that app.
+    public var androidHashes: [String] = []
     /// UTF-16 units; longer payees are cut.
     public var payeeLength = TextMaxima().payee
     /// Digits of the largest amount in its smallest unit.
@@ -20,6 +22,8 @@ public struct TextRules: Sendable, Equatable {
     public static let development: TextRules = {
         var rules = TextRules()
         rules.hosts = ["shop.example", "localhost"]
+        // Of the examples in Google's documentation.
+        rules.androidHashes = ["FA+9qCX9VSu"]
         return rules
     }()
 
@@ -61,7 +65,7 @@ public struct MessageTexts: Sendable {
     public init() {}
 
     /// What a purpose's messages are, by its profile and name.
-    public static func isPayment(_ purpose: PurposePolicy) -> Bool { purpose.streak == .psd2Payment }
+    public static func isPayment(_ purpose: PurposePolicy) -> Bool { purpose.isPayment }
 
     /// Adds a purpose's texts; the worst case of each must fit one GSM-7 segment, or two in UCS-2.
     public mutating func add(
@@ -129,7 +133,9 @@ public struct MessageTexts: Sendable {
             }
         } else if !draft.androidHash.isEmpty {
             MessageTexts.copy(draft.androidHash, &scratch.field)
-            LastLine.append(appHash: scratch.field, to: &scratch.text)
+            if texts.rules.androidHashes.contains(where: { $0.utf8.elementsEqual(scratch.field) }) {
+                LastLine.append(appHash: scratch.field, to: &scratch.text)
+            }
         }
         defer { scratch.cleanse() }
         return scratch.text.withUnsafeBytes { InlineBytes($0) }
@@ -149,8 +155,8 @@ public struct MessageTexts: Sendable {
         return (texts.payment ?? texts.plain).template(for: locale).locale
     }
 
-    /// The message that a request would get, by the same texts, and its language: for `otpctl template preview`, which refuses hosts that `rules` don't
-    /// list.
+    /// The message that a request would get, by the same texts, and its language: for `otpctl template
+    /// preview`, which refuses hosts and hashes that `rules` don't list.
     public func preview(
         tenant: TenantPolicy, purpose: PurposePolicy, locale: String, code: String, payment: Payment?, client: ReceivingClient
     ) -> (text: String, locale: String) {

@@ -52,8 +52,11 @@ public final class Server {
         let core = try ServerCore(settings, master: master)
         let store = core.store
         let note = try CrashNote(in: settings.dataPath, now: core.clock.now().engineMs)
+        store.crashNote = note
         let batch = try core.makeBatch(poison: PoisonGuard(note: note, master: master)) { loop.signal($0) }
         batch.onDrain = onDrain
+        batch.unfit.remark = { [log] in log.error("\($0)") }
+        batch.refusedPeers.remark = { [log] in log.warning("\($0)") }
         loop.start(batch)
         served = (batch, store, loop)
         do {
@@ -70,6 +73,7 @@ public final class Server {
             throw error
         }
         for remark in settings.remarks { log.notice("\(remark)") }
+        for remark in [store.keyringRemark, SecretMemory.doubt].compactMap({ $0 }) { log.warning("\(remark)") }
         let millis = (linux_monotonic_nanos() - started) / 1_000_000
         log.info(
             "ready",
@@ -150,35 +154,6 @@ public final class Server {
         while try !loop.submit(within: Server.checkpointPatience, { try batch.closeIfIdle() }) {
             guard linux_monotonic_nanos() < end else { throw EventLoop.NoAnswer() }
             usleep(1_000)
-        }
-    }
-}
-
-extension Batch {
-    /// Closes the store unless a sync is under way; whether it did.
-    package func closeIfIdle() throws -> Bool {
-        guard isIdle else { return false }
-        letGo()
-        try store.close(now: clock.now().engineMs)
-        return true
-    }
-
-    /// Nothing is decided or answered any more; connections that wait hold the batch, which lets go of them.
-    package func letGo() {
-        isStopped = true
-        forgetRequests()
-        holding = []
-        holdingUnderWay = []
-        stalled = []
-    }
-
-    /// The last commit and the last frame of every connection.
-    package func sayGoodbye() {
-        note([.serverDraining], store.takesWrites ? rates.takeCounts() : [])
-        isDraining = true
-        onDrain = {}
-        for connection in connections {
-            connection.close(Goodbye(.shuttingDown, "the server is stopping; connect again"))
         }
     }
 }

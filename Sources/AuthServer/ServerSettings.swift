@@ -76,12 +76,52 @@ public struct ServerSettings: Sendable {
     }
 
     /// What a start tells the operator: nothing is wrong, but it may not be what was meant.
-    public var remarks: [String] {
-        tenants.filter { tenant in
-            tenant.purposes.allSatisfy { texts.rules(tenant: tenant, purpose: $0).hosts.isEmpty }
-        }.map { tenant in
-            "tenant \(tenant.number) (\(tenant.name)) has no `hosts`: no message gets the last line `@host #code`, by which browsers "
-                + "fill the code in. Add `hosts = [\"shop.example\"]` if its shoppers use browsers."
+    public var remarks: [String] { missingClients + hostRolesOfShops + unboundPurposes }
+
+    private var missingClients: [String] {
+        tenants.flatMap { tenant in
+            let who = "tenant \(tenant.number) (\(tenant.name))"
+            let rules = tenant.purposes.map { texts.rules(tenant: tenant, purpose: $0) }
+            var remarks: [String] = []
+            if rules.allSatisfy(\.hosts.isEmpty) {
+                remarks.append(
+                    "\(who) has no `hosts`: no message gets the last line `@host #code`, by which browsers "
+                        + "fill the code in. Add `hosts = [\"shop.example\"]` if its shoppers use browsers.")
+            }
+            if rules.allSatisfy(\.androidHashes.isEmpty) {
+                remarks.append(
+                    "\(who) has no `android_hashes`: no message gets an app's hash as last line, by which its Android "
+                        + "app would read the code. Add `android_hashes = [\"FA+9qCX9VSu\"]`, with your app's hash, "
+                        + "if it has one.")
+            }
+            return remarks
+        }
+    }
+
+    /// Courier, receipts and admin concern every tenant: a web tier that is broken into mustn't hold them. A
+    /// development server's one user has all.
+    private var hostRolesOfShops: [String] {
+        let (shop, host): (Roles, Roles) = (
+            [Roles(.verify), Roles(.redeem)], [Roles(.courier), Roles(.receipts), Roles(.admin)]
+        )
+        return peers.filter {
+            issuer != "dev" && !$0.roles.isDisjoint(with: shop) && !$0.roles.isDisjoint(with: host)
+        }.map { peer in
+            "\(peer.name) has `\(peer.roles.intersection(shop))` and `\(peer.roles.intersection(host))`: the latter "
+                + "are roles of the host, which reach every tenant. Give them to a user of their own, not to a shop's."
+        }
+    }
+
+    /// Without a session a code can be used by whoever is told it, from anywhere.
+    private var unboundPurposes: [String] {
+        peers.filter { $0.roles.contains(.verify) }.flatMap { peer in
+            let purposes =
+                tenants.first { $0.number == peer.tenant }?.purposes.filter { !$0.requiresSession } ?? []
+            return purposes.map { purpose in
+                "\(peer.name) may ask for codes of `\(purpose.name)` of tenant \(peer.tenant), which has "
+                    + "`require_session = false`: such a code isn't bound to a browser, so whoever reads it can use "
+                    + "it. Leave it true unless no browser is there."
+            }
         }
     }
 }

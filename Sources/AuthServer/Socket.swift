@@ -50,6 +50,7 @@ final class Socket: Transport {
         if count == -Int(EAGAIN) { return }
         guard count > 0 else { return close() }
         connection?.received(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        if let base = buffer.baseAddress { explicit_bzero(base, count) }
     }
 
     func canWrite() {

@@ -25,7 +25,7 @@ package struct StoreState: State {
                     result = read
                     return read.length
                 } catch {
-                    endProcess("storage", "\(error)")
+                    store.endProcess(error)
                     return -1
                 }
             }
@@ -60,6 +60,15 @@ package struct StoreState: State {
                 id: table.rawValue, name: String(describing: table), keyBytes: table.keyBytes, order: order,
                 maxRows: table == .event ? Bounds.maxEvents : .max, isRising: table == .event)
         }
+    }
+}
+
+extension Store {
+    /// A storage failure, whoever's request met it, is no request's fault: it must not come back quarantined
+    /// after the repair.
+    func endProcess(_ error: any Error) {
+        crashNote?.leave()
+        AuthServer.endProcess("storage", "\(error)")
     }
 }
 

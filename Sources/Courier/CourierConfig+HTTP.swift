@@ -99,7 +99,7 @@ extension CourierConfig {
         guard url.hasPrefix("https://") || url.hasPrefix("http://") else {
             throw r.fail(key, "must begin with `https://` (or `http://` to this machine)")
         }
-        guard try !(r.bool("allow_plain_http") ?? false), HTTPRoute.isPlain(url) else { return }
+        guard try !(r.bool("allow_plain_http") ?? false), HTTPRoute.isPlain(url, proxy: route.proxy) else { return }
         throw r.fail(
             key, "would send codes and the secret in clear to another machine: use `https://`, or say that the way is safe: allow_plain_http = true")
     }

@@ -139,6 +139,7 @@ package struct CourierConfig {
             route.tls = TLSSettings(
                 name: try r.string("tls_name") ?? route.host, caFile: try r.string("ca_file"))
         }
+        route.allowsPlain = try r.bool("allow_plain_smpp") ?? false
         if let bind = try r.choice("bind", SMPPRoute.Bind.allCases.map(\.rawValue)).flatMap(
             SMPPRoute.Bind.init)
         {

@@ -21,19 +21,18 @@ package struct HTTPRoute: Sendable {
 
     package init(vendor: any HTTPVendor) { self.vendor = vendor }
 
-    /// Credentials and codes travel in clear over http: only to this machine, unless somebody has said that the way is safe.
-    package static func isPlain(_ url: String) -> Bool {
+    /// Credentials and codes travel in clear over http: only within this machine, unless somebody has said that the way is safe.
+    /// A proxy elsewhere gets an http request whole, wherever it leads; through one, https stays sealed to its end.
+    package static func isPlain(_ url: String, proxy: String? = nil) -> Bool {
         guard url.lowercased().hasPrefix("http://") else { return false }
-        let host = url.dropFirst(7).prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         // `http://127.0.0.1@elsewhere`, `http://[::1].elsewhere`.
-        if host.contains("@") { return true }
-        if host == "[::1]" || host.hasPrefix("[::1]:") { return false }
-        let name = host.prefix { $0 != ":" }
-        return name != "localhost" && !isLoopbackAddress(name)
+        return !Loopback.holds(authority: url.dropFirst(7)) || !(proxy.map(isNear) ?? true)
     }
 
-    private static func isLoopbackAddress(_ name: Substring) -> Bool {
-        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+    /// `scheme://user:password@host:port`, of which all but the host may be missing.
+    private static func isNear(_ proxy: String) -> Bool {
+        let address = proxy.firstRange(of: "://").map { proxy[$0.upperBound...] } ?? proxy[...]
+        // Who logs in to a proxy sends a password as well; curl takes the last `@`.
+        return Loopback.holds(authority: address.lastIndex(of: "@").map { address[address.index(after: $0)...] } ?? address)
     }
 }

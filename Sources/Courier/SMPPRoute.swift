@@ -18,6 +18,8 @@ package struct SMPPRoute: Sendable {
     package var port: UInt16
     /// `nil` = in clear.
     package var tls: TLSSettings?
+    /// Somebody has said that the way to the host is safe without TLS: a tunnel, a line of one's own.
+    package var allowsPlain = false
     package var bind = Bind.transceiver
     package var session = SessionSettings()
     package var source: [UInt8] = []
@@ -60,6 +62,11 @@ package struct SMPPRoute: Sendable {
     /// Refuses settings that can't work.
     package func check() throws(CourierError) {
         guard !host.isEmpty else { throw CourierError("the SMSC's host is empty") }
+        guard tls != nil || allowsPlain || Loopback.holds(host: host) else {
+            throw CourierError(
+                "codes and the password would go to \(host) in clear: speak TLS (`tls = true`, --tls), or say that the way is safe "
+                    + "(`allow_plain_smpp = true`, --allow-plain-smpp)")
+        }
         guard (1...1_000).contains(session.window) else {
             throw CourierError("the window is 1 to 1000 submits")
         }

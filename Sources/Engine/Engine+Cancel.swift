@@ -7,6 +7,7 @@ extension Engine {
         guard var challenge = readChallenge(m.challenge, &state), isValid(challenge, caller, context),
             challenge.state != .alias, challenge.session == m.session
         else { return .refused(.challengeNotOpen) }
+        act(as: challenge.asker)
         let digest = digest(m, caller)
         let tag = tag(m.requestID, caller.tenant)
         if let verdict = challenge.verdicts.find(tag) {

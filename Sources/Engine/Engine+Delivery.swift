@@ -33,6 +33,7 @@ extension Engine {
     public func lease<S: State>(
         _ key: MessageKey, leaseMs: UInt64, token: Bytes16, context: BatchContext, state: inout S
     ) -> LeaseResult {
+        nobodyActs()
         let now = context.now
         guard var message = readMessage(key.challenge, key.send, &state),
             let challenge = readChallenge(key.challenge, &state), challenge.epoch == context.epoch
@@ -128,6 +129,7 @@ extension Engine {
         let subject = subject(
             of: accountIndex(challenge.tenant, challenge.account), challenge.tenant, challenge.account,
             context.now, &state)
+        act(as: challenge.asker)
         let (tenant, purpose) = (challenge.tenant, challenge.purpose)
         emit(kind, context, &state) { event in
             event.tenant = tenant

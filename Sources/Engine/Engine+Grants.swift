@@ -16,9 +16,10 @@ extension Engine {
     ) -> Reply {
         if let status = Validation.age(m.requestID, now: context.now) { return .refused(status) }
         guard var grant = genuineGrant(m.grant, caller, context, &state) else { return .refused(.grantInvalid) }
+        act(as: grant.asker)
         let digest = digest(m, caller)
         if grant.redeemedBy != .zero, grant.redeemedBy == m.requestID {
-            return grant.redeemDigest == digest ? reply(grant) : .refused(.requestIdConflict)
+            return grant.redeemDigest == digest ? reply(grant, isRepeated: true) : .refused(.requestIdConflict)
         }
         guard isFor(grant, m.purpose, m.account, m.session), grant.redeemedBy == .zero,
             grant.expiresAt > context.now
@@ -36,7 +37,7 @@ extension Engine {
     }
 
     /// The record of a token that is genuine and this tenant's; what it opens, expiry and redemption are the caller's to check.
-    private func genuineGrant<S: State>(
+    func genuineGrant<S: State>(
         _ token: Bytes32, _ caller: Caller, _ context: BatchContext, _ state: inout S
     ) -> GrantRecord? {
         let expected = grantMAC(token.head)
@@ -53,11 +54,12 @@ extension Engine {
         grant.purpose == purpose && grant.session == session && grant.account == accountIndex(grant.tenant, account)
     }
 
-    private func reply(_ grant: borrowing GrantRecord) -> Reply {
+    private func reply(_ grant: borrowing GrantRecord, isRepeated: Bool = false) -> Reply {
         var reply = GrantReply()
         reply.verifiedAtMs = grant.verifiedAt
         reply.expiresAtMs = grant.expiresAt
         reply.challenge = grant.challenge
+        if isRepeated { reply.repeated = 1 }
         return .grant(reply)
     }
 }

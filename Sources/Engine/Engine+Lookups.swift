@@ -15,7 +15,7 @@ extension Engine {
         reply.attemptsLeft = challenge.attemptsLeft
         reply.sendsLeft = challenge.sendsLeft
         reply.expiresAtMs = challenge.expiresAt
-        reply.resendAtMs = challenge.resendAt
+        reply.resendAtMs = resendAt(challenge, context.now, &state)
         if let send = m.send { tell(send == 0 ? challenge.sends : send, of: m.challenge, in: &reply, &state) }
         return .status(reply)
     }
@@ -43,62 +43,87 @@ extension Engine {
     }
 
     func quota<S: State>(_ m: Quota, _ caller: Caller, _ context: BatchContext, _ state: inout S) -> Reply {
-        guard m.assurance <= Assurance.knownDevice.rawValue else { return .refused(.unsupportedField) }
+        guard m.assurance <= Assurance.knownDevice.rawValue, Validation.isAddress(m.clientIP) else {
+            return .refused(.unsupportedField)
+        }
         guard let tenant = tenant(caller.tenant), let purpose = purpose(m.purpose, of: tenant) else {
             return .refused(.unknownPurpose)
         }
-        if let status = invalid(m.account, m.phone, m.session, purpose) { return .refused(status) }
-        let now = context.now
-        let asker = Asker(
-            tenant: tenant, purpose: purpose, phoneIndex: phoneIndex(tenant.number, m.phone),
-            accountIndex: accountIndex(tenant.number, m.account), index: Int(m.assurance))
-        if let refusal = blocked(m.account, m.phone, asker, context, &state) { return .refused(refusal) }
-        let phones = readPhone(asker.phoneIndex, &state)
-        let accounts = readAccount(asker.accountIndex, &state)
-        let slot = slotIndex(tenant.number, m.account, m.purpose, .zero, m.session)
-        if let refusal = wouldRefuse(m, slot, phones, accounts, asker, caller, context, &state) {
-            return .refused(refusal)
+        if let status = invalid(m.account, m.phone, m.session, m.assurance, purpose) {
+            return .refused(status)
         }
-        return .quota(left(phones.classes[asker.index], accounts.classes[asker.index], tenant, now))
-    }
-
-    private func left(
-        _ phone: borrowing PhoneRecord.Class, _ account: borrowing AccountRecord.Class, _ tenant: TenantPolicy, _ now: UInt64
-    ) -> Quota.Reply {
-        var reply = Quota.Reply()
-        reply.sendsLeftHour = left(phone.sends, account.sends, tenant.unverifiedPerHour, RuleBounds.hourMs, now)
-        reply.sendsLeftDay = left(phone.sends, account.sends, tenant.unverifiedPerDay, RuleBounds.dayMs, now)
-        reply.openLeft = UInt8(clamping: tenant.openPerPhone - phone.open.live(now: now))
-        return reply
+        let asker = asker(tenant, purpose, m.account, m.phone, m.assurance, caller)
+        if let refusal = blocked(m.account, m.phone, asker, context, &state) { return .refused(refusal) }
+        let phone = readPhone(asker.phoneIndex, &state)
+        let account = readAccount(asker.accountIndex, &state)
+        let slot = readSlot(slotIndex(tenant.number, m.account, m.purpose, .zero, m.session), &state)
+        let check = sendCheck(m, slot, phone, account, asker, caller, context, &state)
+        // As a RequestCode whose id is made now.
+        guard check.passes else {
+            return .refused(
+                lasting(check, Bytes16(timeMs: context.now, tailHigh: 0, tailLow: 0), context.now))
+        }
+        return .quota(left(phone, account, asker, context.now))
     }
 
     /// As RequestCode goes: join in the gap, else resend, else a new challenge.
-    private func wouldRefuse<S: State>(
-        _ m: Quota, _ slot: Bytes16, _ phone: borrowing PhoneRecord, _ account: borrowing AccountRecord, _ asker: Asker,
+    private func sendCheck<S: State>(
+        _ m: Quota, _ slot: borrowing SlotRecord, _ phone: borrowing PhoneRecord,
+        _ account: borrowing AccountRecord, _ asker: Asker,
         _ caller: Caller, _ context: BatchContext, _ state: inout S
-    ) -> Refusal? {
-        let former = openChallenge(in: slot, caller, context, &state)
-        guard let former, former.challenge.phone == m.phone else {
-            return gate(phone, account, asker, resending: nil, replacing: nil, context.now).refusal
+    ) -> LimitCheck {
+        guard let former = openChallenge(in: slot, m.assurance, caller, context, &state),
+            former.challenge.phone == m.phone
+        else {
+            return gate(phone, account, asker, resending: nil, replacing: nil, context.now)
         }
-        guard former.challenge.asker == m.assurance else {
-            return gate(phone, account, asker, resending: nil, replacing: former.id, context.now).refusal
-        }
-        if isInGap(former.challenge, asker, context.now, &state) { return nil }
-        if let refusal = gate(
-            phone, account, asker, resending: former.challenge, replacing: nil, context.now
-        ).refusal {
-            return refusal
-        }
-        return context.now <= former.challenge.lastSubmit ? nil : Refusal(.undeliverable)
+        if context.now < resendAt(former.challenge, phone, asker.purpose) { return LimitCheck() }
+        return sendCheck(former.challenge, former.id, phone, account, asker, context.now).check
     }
 
+    /// What each budget has left; the three sums are over those that are enforced.
     private func left(
-        _ phone: borrowing SendWindow, _ account: borrowing SendWindow, _ limit: Int, _ window: UInt64, _ now: UInt64
-    ) -> UInt8 {
-        let used = max(
-            phone.used(within: window, among: phone.unverified, now: now),
-            account.used(within: window, among: account.unverified, now: now))
-        return UInt8(clamping: limit - used)
+        _ phone: borrowing PhoneRecord, _ account: borrowing AccountRecord, _ asker: Asker, _ now: UInt64
+    ) -> Quota.Reply {
+        var reply = Quota.Reply()
+        (reply.sendsLeftHour, reply.sendsLeftDay, reply.openLeft) = (
+            Quota.Reply.unlimited, Quota.Reply.unlimited, Quota.Reply.unlimited
+        )
+        reply.left = withUnsafeTemporaryAllocation(byteCount: 32, alignment: 1) { buffer in
+            var count = 0
+            LimitCheck.eachBudget(
+                phone: phone.classes[asker.index], account: account.classes[asker.index],
+                phoneTag: asker.phoneIndex.high,
+                accountTag: asker.accountIndex.high, opening: true, replacing: nil, tenant: asker.tenant,
+                now: now
+            ) { limit, mode, room in
+                let left = UInt8(clamping: min(room.left, Int(Quota.Reply.unlimited) - 1))
+                buffer[count] = limit.rawValue
+                buffer[count + 1] = left
+                count += 2
+                if mode == .enforce { reply.note(limit, left) }
+            }
+            return InlineBytes(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        }
+        return reply
+    }
+}
+
+extension Quota.Reply {
+    /// The least of the enforced ones.
+    fileprivate mutating func note(_ limit: Limit, _ left: UInt8) {
+        switch limit {
+        case .phoneUnverifiedHour, .phoneTotalHour, .accountUnverifiedHour, .accountTotalHour:
+            sendsLeftHour = min(sendsLeftHour, left)
+        case .phoneUnverifiedDay, .phoneTotalDay, .accountUnverifiedDay, .accountTotalDay:
+            sendsLeftDay = min(sendsLeftDay, left)
+        case .phoneOpenChallenges: openLeft = min(openLeft, left)
+        // Different phones and accounts: no sum tells of them.
+        case .accountPhonesDay, .phoneAccountsDay: break
+        case .none, .resendGap, .challengeSends, .phoneVerifyMinute, .failureStreak, .serverLoad,
+            .requestRate, .paymentStreak,
+            .accountUnblocksDay:
+            break
+        }
     }
 }

@@ -63,21 +63,42 @@ extension Engine {
         return account.subject
     }
 
-    func readStreak<S: State>(_ index: Bytes16, _ state: inout S) -> StreakRecord {
+    func readStreak<S: State>(_ index: Bytes16, _ now: UInt64, _ state: inout S) -> StreakRecord {
         guard state.read(.streak, key(index), into: record) else { return StreakRecord() }
-        guard let streak = StreakRecord(from: record) else {
+        guard var streak = StreakRecord(from: record, now: now) else {
             preconditionFailure("a streak record can't be decoded: the data folder is of another version or damaged")
         }
+        streak.age(now: now)
         return streak
     }
 
-    func write<S: State>(
-        _ streak: borrowing StreakRecord, _ index: Bytes16, _ policy: StreakPolicy, _ now: UInt64, _ state: inout S
-    ) {
+    /// One that remembers nothing is no record.
+    func write<S: State>(_ streak: borrowing StreakRecord, _ index: Bytes16, _ state: inout S) {
+        guard !streak.isEmpty else { return state.delete(.streak, key(index)) }
         streak.encode(into: record)
-        // At the cap only an administrator ends it. Getting there costs twenty sends to one phone, so such records are few.
-        let isOff = streak.total >= policy.disableAfter
-        state.put(.streak, key(index), record, expiresAt: isOff ? 0 : now + RuleBounds.streakKeepMs)
+        state.put(.streak, key(index), record, expiresAt: streak.expiresAt)
+    }
+
+    func readSlot<S: State>(_ index: Bytes16, _ state: inout S) -> SlotRecord {
+        guard state.read(.slot, key(index), into: record) else { return SlotRecord() }
+        guard record.count == SlotRecord.firstSchemaBytes else {
+            guard let slot = SlotRecord(from: record) else {
+                preconditionFailure("a slot record can't be decoded: the data folder is of another version or damaged")
+            }
+            return slot
+        }
+        // Of the first schema: the challenge itself tells whose it is.
+        var slot = SlotRecord()
+        slot.expiresAt = record.expiresAt
+        let id = record.bytes16()
+        if let challenge = readChallenge(id, &state) { slot.ids[Int(challenge.asker)] = id }
+        return slot
+    }
+
+    func write<S: State>(_ slot: borrowing SlotRecord, _ index: Bytes16, _ state: inout S) {
+        guard !slot.isEmpty else { return state.delete(.slot, key(index)) }
+        slot.encode(into: record)
+        state.put(.slot, key(index), record, expiresAt: slot.expiresAt)
     }
 
     func readGrant<S: State>(_ id: Bytes16, _ state: inout S) -> GrantRecord? {
@@ -158,7 +179,10 @@ extension Engine {
             && challenge.createdAt >= context.voidBefore
     }
 
-    func reply(_ c: borrowing ChallengeRecord, _ id: Bytes16, _ how: ChallengeReply.Disposition) -> Reply {
+    /// - Parameter resendAt: the later of the challenge's gap and the phone's, engine milliseconds.
+    func reply(
+        _ c: borrowing ChallengeRecord, _ id: Bytes16, _ how: ChallengeReply.Disposition, resendAt: UInt64
+    ) -> Reply {
         var reply = ChallengeReply()
         reply.challenge = id
         reply.disposition = how.rawValue
@@ -167,7 +191,7 @@ extension Engine {
         reply.attemptsLeft = c.attemptsLeft
         reply.sendsLeft = c.sendsLeft
         reply.expiresAtMs = c.expiresAt
-        reply.resendAtMs = c.resendAt
+        reply.resendAtMs = resendAt
         return .challenge(reply)
     }
 }

@@ -15,6 +15,7 @@ extension Engine {
         else {
             return .refused(.leaseNotHeld)
         }
+        let m = withoutCode(m, &state)
         switch (message.state, outcome) {
         case (.leased, .submitted): settle(&message, .submitted, m, context, &state)
         case (.queued, .submitted), (.failed, .submitted):

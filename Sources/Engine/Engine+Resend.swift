@@ -7,94 +7,63 @@ extension Engine {
         guard var challenge = readChallenge(m.challenge, &state), isValid(challenge, caller, context),
             challenge.state != .alias, challenge.session == m.session
         else { return .refused(.challengeNotOpen) }
+        act(as: challenge.asker)
         let digest = digest(m, caller)
         let tag = tag(m.requestID, caller.tenant)
         if let verdict = challenge.verdicts.find(tag) {
             guard verdict.digest == digest.high else { return .refused(.requestIdConflict) }
-            return reply(challenge, m.challenge, .resent)
+            return reply(challenge, m.challenge, .resent, resendAt: resendAt(challenge, context.now, &state))
         }
         guard let tenant = tenant(caller.tenant), let purpose = purpose(challenge.purpose, of: tenant) else {
             return .refused(.unknownPurpose)
         }
         // First of all, as in Verify: a challenge that is over answers like an unknown one, blocked or not.
-        guard challenge.state == .open, challenge.expiresAt > context.now else { return .refused(.challengeNotOpen) }
-        let asker = Asker(
-            tenant: tenant, purpose: purpose, phoneIndex: phoneIndex(tenant.number, challenge.phone),
-            accountIndex: accountIndex(tenant.number, challenge.account), index: Int(challenge.asker),
-            isCounted: caller.isCounted)
-        let block = blocked(challenge.account, challenge.phone, asker, context, &state)
-        if let refusal = block ?? resendOnce(&challenge, m.challenge, asker, context, &state) {
-            guard !asker.isCounted else { return .refused(refusal) }
-            let subject = subject(of: asker.accountIndex, tenant.number, challenge.account, context.now, &state)
-            emit(.requestRefused, context, &state) { event in
-                event.tenant = tenant.number
-                event.purpose = challenge.purpose
-                event.challenge = m.challenge
-                event.subject = subject
-                event.status = refusal.statusCode
-                event.limit = refusal.limitCode
-            }
+        guard challenge.state == .open, challenge.expiresAt > context.now else {
+            return .refused(.challengeNotOpen)
+        }
+        let asker = asker(tenant, purpose, challenge.account, challenge.phone, challenge.asker, caller)
+        if let refusal = blocked(challenge.account, challenge.phone, asker, context, &state) {
             return .refused(refusal)
         }
+        let phone = readPhone(asker.phoneIndex, &state)
+        let account = readAccount(asker.accountIndex, &state)
+        let (check, isSame) = sendCheck(challenge, m.challenge, phone, account, asker, context.now)
+        // What another challenge alone could send, or what comes when these bytes are too old, is no matter
+        // of waiting.
+        guard isSame, check.passes || isInTime(m.requestID, context.now + check.retryAfterMs) else {
+            return .refused(.startAnew, check.limit, retryAfterMs: check.retryAfterMs)
+        }
+        guard check.passes else { return .refused(.limited, check.limit, retryAfterMs: check.retryAfterMs) }
+        resend(&challenge, m.challenge, check, m.requestID, phone, account, asker, context, &state)
         challenge.verdicts.append(Verdict(tag: tag, digest: digest.high, status: Status.done.rawValue))
         write(challenge, m.challenge, &state)
-        return reply(challenge, m.challenge, .resent)
+        return reply(challenge, m.challenge, .resent, resendAt: challenge.resendAt)
     }
 
-    /// Checks all limits of a further send; if they pass, debits, queues the message and updates `challenge`, which the caller
-    /// writes.
-    func resendOnce<S: State>(
-        _ challenge: inout ChallengeRecord, _ id: Bytes16, _ asker: Asker, _ context: BatchContext, _ state: inout S
-    ) -> Refusal? {
+    /// One more message, whose limits have passed: debits, queues it and updates `challenge`, which the
+    /// caller writes.
+    func resend<S: State>(
+        _ challenge: inout ChallengeRecord, _ id: Bytes16, _ check: LimitCheck, _ requestID: Bytes16,
+        _ phone: consuming PhoneRecord,
+        _ account: consuming AccountRecord, _ asker: Asker, _ context: BatchContext, _ state: inout S
+    ) {
         let now = context.now
-        var phone = readPhone(asker.phoneIndex, &state)
-        var account = readAccount(asker.accountIndex, &state)
-        let verdict = gate(phone, account, asker, resending: challenge, replacing: nil, now)
-        if let refusal = verdict.refusal { return refusal }
-        // A message that could only arrive too late is refused, undebited.
-        guard now <= challenge.lastSubmit else { return Refusal(.undeliverable) }
         killMessages(challenge, id, &state)
         debit(&phone, &account, asker, now)
         challenge.sends += 1
         challenge.delivery = StatusRequest.Delivery.queued.rawValue
-        challenge.resendAt = now + nextGap(asker.purpose, unverified: phone.classes[asker.index].sends.unverified)
+        challenge.resendAt =
+            now + nextGap(asker.purpose, unverified: phone.classes[asker.index].sends.unverified)
         write(phone, asker.phoneIndex, now, &state)
         write(account, asker.accountIndex, of: challenge.tenant, challenge.account, now, &state)
         queueMessage(challenge, id, asker.purpose.priority, now, &state)
         let (tenant, purpose, subject) = (challenge.tenant, challenge.purpose, account.subject)
-        func tell(_ kind: EventPush.Kind, _ shadowed: Refusal?) {
-            emit(kind, context, &state) { event in
-                event.tenant = tenant
-                event.purpose = purpose
-                event.challenge = id
-                event.subject = subject
-                event.status = shadowed?.statusCode ?? event.status
-                event.limit = shadowed?.limitCode ?? event.limit
-            }
+        tellShadows(check, purpose, id, subject, tenant, requestID, context, &state)
+        emit(.codeResent, context, &state) { event in
+            event.tenant = tenant
+            event.purpose = purpose
+            event.challenge = id
+            event.subject = subject
         }
-        if let shadowed = verdict.shadowed { tell(.requestRefused, shadowed) }
-        tell(.codeResent, nil)
-        return nil
-    }
-
-    /// What refuses a send now, if anything: the gap and the sends of a challenge always, the budgets by the tenant's mode.
-    /// `shadowed` is what budgets in shadow mode would have said.
-    func gate(
-        _ phone: borrowing PhoneRecord, _ account: borrowing AccountRecord, _ asker: Asker,
-        resending open: ChallengeRecord?, replacing replaced: Bytes16?, _ now: UInt64
-    ) -> (refusal: Refusal?, shadowed: Refusal?) {
-        var check = LimitCheck()
-        check.note(
-            .resendGap, LimitCheck.gap(phone.classes[asker.index].sends, gapMs: asker.purpose.gapMs, now: now))
-        if let open, open.sendsLeft == 0 { check.note(.challengeSends, open.expiresAt - now) }
-        var budgets = LimitCheck()
-        if asker.tenant.mode != .off {
-            budgets = LimitCheck.budgets(
-                phone: phone.classes[asker.index], account: account.classes[asker.index],
-                phoneTag: asker.phoneIndex.high, accountTag: asker.accountIndex.high, opening: open == nil,
-                replacing: replaced, tenant: asker.tenant, now: now)
-        }
-        if asker.tenant.mode == .enforce { check.note(budgets.limit, budgets.retryAfterMs) }
-        return (check.refusal, asker.tenant.mode == .shadow ? budgets.refusal : nil)
     }
 }

@@ -13,6 +13,9 @@ public final class Engine {
     private var newestAccount = NewestIndex<128>()
     private var newestPhone = NewestIndex<16>()
 
+    /// On whose behalf events are made.
+    private var actor = Actor()
+
     /// Events of the batch so far, in order; the server pushes them after the sync.
     public private(set) var events: [EventPush] = []
     /// Messages that this batch made due: the server's courier queue takes them after the sync.
@@ -58,6 +61,16 @@ public final class Engine {
     public func decide<S: State>(
         _ request: borrowing Request, caller: Caller, context: BatchContext, entropy: Entropy, state: inout S
     ) -> Reply {
+        actor = Actor(uid: caller.uid)
+        defer { actor = Actor() }
+        let reply = reply(to: request, caller, context, entropy, &state)
+        if case .refused(let refusal) = reply { note(refusal, of: request, caller, context, &state) }
+        return reply
+    }
+
+    private func reply<S: State>(
+        to request: borrowing Request, _ caller: Caller, _ context: BatchContext, _ entropy: Entropy, _ state: inout S
+    ) -> Reply {
         switch request {
         case .requestCode(let message):
             requestCode(message, caller, context, entropy, &state)
@@ -79,17 +92,33 @@ public final class Engine {
             report(message, context, &state)
         case .receipt(let message):
             receipt(message, context, &state)
+        case .unblock(let message):
+            unblock(message, caller, context, entropy, &state)
         }
     }
 
+    /// Who asks, as events tell it.
+    private struct Actor {
+        var uid: UInt32?
+        var assurance: UInt8?
+    }
+
+    /// What follows is the server's own doing, or a lease's.
+    func nobodyActs() { actor = Actor() }
+
+    /// The class of who asks has been learnt: from the request, or from its challenge.
+    func act(as asker: UInt8) { if asker <= Assurance.knownDevice.rawValue { actor.assurance = asker } }
+
     /// The tenant's rules; `nil` for a number that isn't configured.
     public func tenant(_ number: UInt32) -> TenantPolicy? {
-        for tenant in tenants where tenant.number == number { return tenant }
+        // By index: an iterator copies each on its way.
+        for index in tenants.indices where tenants[index].number == number { return tenants[index] }
         return nil
     }
 
     func purpose(_ number: UInt16, of tenant: TenantPolicy) -> PurposePolicy? {
-        for purpose in tenant.purposes where purpose.number == number { return purpose }
+        let purposes = tenant.purposes
+        for index in purposes.indices where purposes[index].number == number { return purposes[index] }
         return nil
     }
 
@@ -104,6 +133,8 @@ public final class Engine {
         event.cursor = Cursor(epoch: context.epoch, sequence: context.sequence, index: UInt16(events.count))
         event.engineTimeMs = context.now
         event.wallTimeMs = context.wall
+        event.uid = actor.uid.map { UInt64($0) }
+        event.assurance = actor.assurance
         fill(&event)
         EventRecord.encode(event, into: record)
         state.put(.event, RecordKey(event.cursor), record, expiresAt: context.now + RuleBounds.eventKeepMs)
@@ -112,11 +143,14 @@ public final class Engine {
 
     /// An event of the server's own life, such as its start.
     public func note<S: State>(_ kind: EventPush.Kind, context: BatchContext, state: inout S) {
+        nobodyActs()
         emit(kind, context, &state) { _ in }
         guard kind == .clockStepped else { return }
         // The next starts mustn't look for that event among millions.
         MarkRecord(timeMs: context.now).encode(into: record)
-        state.put(.mark, RecordKey(Mark.clockStepped), record, expiresAt: context.now + RuleBounds.challengeRecordMs)
+        // A challenge's record may lie ahead of its making by what a request id may.
+        let end = context.now + RuleBounds.maxRequestAgeMs + RuleBounds.challengeRecordMs
+        state.put(.mark, RecordKey(Mark.clockStepped), record, expiresAt: end)
     }
 
     /// Engine milliseconds of the newest `clockStepped` that may matter: no challenge's record is older than a mark that has expired. 0 = none.

@@ -2,8 +2,13 @@ public import Wire
 
 /// An event at rest: random ids only, no phone and no account.
 public enum EventRecord {
-    /// Schema 1 had no count.
-    static let schema: UInt8 = 2
+    /// Schema 1 had no count; schema 2 always had one, and nothing of who asked.
+    static let schema: UInt8 = 3
+
+    /// What an event of schema 3 has beyond what all have.
+    private enum Part {
+        static let (count, uid, assurance, shadow, act): (UInt8, UInt8, UInt8, UInt8, UInt8) = (1, 2, 4, 8, 16)
+    }
 
     static func encode(_ event: EventPush, into record: borrowing RecordBuffer) {
         record.clear()
@@ -18,7 +23,20 @@ public enum EventRecord {
         record.put(event.status)
         record.put(event.limit)
         record.put(event.attemptsLeft)
-        record.put(event.count ?? 0)
+        var parts: UInt8 = 0
+        if event.count != nil { parts |= Part.count }
+        if event.uid != nil { parts |= Part.uid }
+        if event.assurance != nil { parts |= Part.assurance }
+        if !event.shadowLimits.isEmpty { parts |= Part.shadow }
+        if !event.actor.isEmpty { parts |= Part.act }
+        record.put(parts)
+        if let count = event.count { record.put(count) }
+        if let uid = event.uid { record.put(UInt32(clamping: uid)) }
+        if let assurance = event.assurance { record.put(assurance) }
+        if parts & Part.shadow != 0 { record.put(event.shadowLimits) }
+        guard parts & Part.act != 0 else { return }
+        record.put(event.actor)
+        record.put(event.reason)
     }
 
     /// From a stored event: 14 bytes of key and the value. `nil` when they aren't of this schema.
@@ -34,8 +52,7 @@ public enum EventRecord {
             buffer.copyMemory(from: value)
             return value.count
         }
-        let found = record.u8()
-        guard found == 1 || found == schema else { return nil }
+        let found = record.schema(upTo: schema)
         event.kind = record.u16()
         event.engineTimeMs = record.ms()
         event.wallTimeMs = record.ms()
@@ -46,8 +63,29 @@ public enum EventRecord {
         event.status = record.u16()
         event.limit = record.u8()
         event.attemptsLeft = record.u8()
-        let count = found == 1 ? 0 : record.u64()
-        event.count = count == 0 ? nil : count
+        switch found {
+        case 1: break
+        case 2:
+            let count = record.u64()
+            event.count = count == 0 ? nil : count
+        case _: readParts(record, into: &event)
+        }
         return record.isWhole ? event : nil
+    }
+
+    private static func readParts(_ record: borrowing RecordBuffer, into event: inout EventPush) {
+        let parts = record.u8()
+        if parts & Part.count != 0 { event.count = record.u64() }
+        if parts & Part.uid != 0 { event.uid = UInt64(record.u32()) }
+        if parts & Part.assurance != 0 { event.assurance = record.u8() }
+        if parts & Part.shadow != 0 {
+            event.shadowLimits = record.blob()
+            if event.shadowLimits.isEmpty { record.damage() }
+        }
+        if parts >= 2 * Part.act { record.damage() }
+        guard parts & Part.act != 0 else { return }
+        event.actor = record.blob()
+        event.reason = record.blob()
+        if event.actor.isEmpty { record.damage() }
     }
 }

@@ -2,10 +2,14 @@ import Wire
 
 /// A grant: no token at rest, only what it opens and whether it has been spent.
 struct GrantRecord {
-    static let schema: UInt8 = 1
+    /// Schema 1 didn't say who had asked.
+    static let schema: UInt8 = 2
+    static let unknownAsker: UInt8 = 0xFF
 
     var tenant: UInt32 = 0
     var purpose: UInt16 = 0
+    /// The challenge's `Assurance`, or `unknownAsker`.
+    var asker = GrantRecord.unknownAsker
     var challenge = Bytes16.zero
     var session = Bytes32.zero
     /// Keyed digest of the account.
@@ -23,7 +27,7 @@ struct GrantRecord {
 
     /// `nil` when the bytes aren't a record of this schema.
     init?(from record: borrowing RecordBuffer) {
-        record.schema(GrantRecord.schema)
+        let schema = record.schema(upTo: GrantRecord.schema)
         epoch = record.epoch
         tenant = record.u32()
         purpose = record.u16()
@@ -35,6 +39,7 @@ struct GrantRecord {
         expiresAt = record.ms()
         redeemedBy = record.bytes16()
         redeemDigest = record.bytes16()
+        if schema > 1 { asker = record.u8() }
         if !record.isWhole { return nil }
     }
 
@@ -51,5 +56,6 @@ struct GrantRecord {
         record.put(ms: expiresAt)
         record.put(redeemedBy)
         record.put(redeemDigest)
+        record.put(asker)
     }
 }

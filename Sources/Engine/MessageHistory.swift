@@ -59,24 +59,11 @@ struct MessageHistory {
         if let told = m.segments { segments = told }
         if let told = m.priceMicros { priceMicros = told }
         if !m.currency.isEmpty { currency = m.currency }
-        reason = isFailure ? MessageHistory.withoutNumbers(m.reason) : InlineBytes()
+        reason = isFailure ? ReasonMask.withoutNumbers(m.reason) : InlineBytes()
         if !isFailure {
             failedGateway = InlineBytes()
         } else if !m.gateway.isEmpty {
             failedGateway = m.gateway
         }
-    }
-
-    /// Gateways echo numbers and texts in their errors: of a run of four digits or more nothing is kept (P7). Hexadecimal numbers such
-    /// as SMPP's go too; their names stay.
-    static func withoutNumbers(_ text: InlineBytes<64>) -> InlineBytes<64> {
-        var bytes = text.array
-        var start = 0
-        for index in 0...bytes.count {
-            if index < bytes.count, (0x30...0x39).contains(bytes[index]) { continue }
-            if index - start >= 4 { for digit in start..<index { bytes[digit] = 0x23 } }
-            start = index + 1
-        }
-        return InlineBytes(bytes)
     }
 }

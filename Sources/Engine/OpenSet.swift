@@ -7,21 +7,15 @@ struct OpenSet: ~Copyable {
     private var ends = InlineArray<5, UInt64>(repeating: 0)
     private(set) var count = 0
 
-    /// Those that haven't expired.
-    func live(now: UInt64) -> Int {
-        var live = 0
-        for index in 0..<count where ends[index] > now { live += 1 }
-        return live
-    }
-
-    /// 0 = room for one more beside those other than `replaced`; else milliseconds until enough have ended.
-    func retryAfter(limit: Int, replacing replaced: Bytes16?, now: UInt64) -> UInt64 {
+    /// How many more may be open beside those other than `replaced`, and when one may.
+    func room(limit: Int, replacing replaced: Bytes16?, now: UInt64) -> LimitCheck.Room {
         var live = SmallSort()
         for index in 0..<count where ends[index] > now && ids[index] != replaced { live.insert(ends[index]) }
-        guard live.count >= min(limit, OpenSet.capacity) else { return 0 }
-        guard limit > 0, live.count > 0 else { return RuleBounds.maxLifeMs }
+        let left = min(limit, OpenSet.capacity) - live.count
+        guard left <= 0 else { return LimitCheck.Room(left: left, retryAfterMs: 0) }
+        guard limit > 0, live.count > 0 else { return LimitCheck.Room(left: 0, retryAfterMs: RuleBounds.maxLifeMs) }
         // More than `limit` are live after the limit was lowered or its mode changed.
-        return live[live.count - limit] - now
+        return LimitCheck.Room(left: 0, retryAfterMs: live[live.count - limit] - now)
     }
 
     mutating func insert(_ id: Bytes16, until end: UInt64, now: UInt64) {

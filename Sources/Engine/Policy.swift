@@ -1,7 +1,10 @@
+public import Wire
+
 /// What characters a code is made of.
 public enum CodeAlphabet: UInt8, Sendable, CaseIterable {
     case digits = 1
-    /// Digits and capitals without 0, 1, I, L, O: 31 symbols that no font mixes up. Small letters are read as capitals.
+    /// Digits and capitals without 0, 1, I, L, O: 31 symbols that no font mixes up. Small letters are read as
+    /// capitals.
     case lettersAndDigits = 2
 
     /// The symbols in order.
@@ -11,14 +14,6 @@ public enum CodeAlphabet: UInt8, Sendable, CaseIterable {
         case .lettersAndDigits: "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
         }
     }
-}
-
-/// What a full limit does.
-public enum LimitMode: UInt8, Sendable, CaseIterable {
-    case enforce = 0
-    /// Passes, and leaves an event.
-    case shadow = 1
-    case off = 2
 }
 
 /// Which operations a block stops.
@@ -31,24 +26,34 @@ public enum BlockScope: UInt8, Sendable, CaseIterable {
     var stopsVerify: Bool { self != .requestCode }
 }
 
-/// Failures in a row on one (account, phone), and what follows. NIST SP 800-63B §3.2.2, PSD2 RTS art. 4(3)(b).
+/// Wrong codes in a row, and what follows. NIST SP 800-63B §3.2.2, PSD2 RTS art. 4(3)(b).
 public struct StreakPolicy: Sendable, Equatable {
-    /// The first block comes with this failure; the next after every 5 more.
+    /// Whose failures a block is made of, and what it stops.
+    public enum Profile: UInt8, Sendable, CaseIterable {
+        /// Those of log-ins on one account, phone and class; it stops that class there.
+        case shopLogin = 1
+        /// Those of payments on the account, over classes and phones; it stops payments of the account.
+        case psd2Payment = 2
+    }
+
+    public var profile: Profile
+    /// The first block comes with this failure.
     public var blockAfter: UInt16
     /// How long the first, second and every later block lasts.
     public var blockMs: [UInt64] = [15 * 60_000, 30 * 60_000, 60 * 60_000]
     /// What a block stops.
     public var scope: BlockScope = .both
-    /// Failures in a row at which the SMS factor is off until an administrator acts; a cap, not a choice.
-    public let disableAfter: UInt16 = 100
 
     /// Shops: a stranger must not lock the owner out quickly.
-    public static let shopLogin = StreakPolicy(blockAfter: 20)
+    public static let shopLogin = StreakPolicy(.shopLogin, blockAfter: 20)
     /// Payments: at most five failures in a row.
-    public static let psd2Payment = StreakPolicy(blockAfter: 5)
+    public static let psd2Payment = StreakPolicy(.psd2Payment, blockAfter: 5)
 
     /// Other fields as in the built-in profiles.
-    public init(blockAfter: UInt16) { self.blockAfter = blockAfter }
+    public init(_ profile: Profile = .shopLogin, blockAfter: UInt16) { (self.profile, self.blockAfter) = (profile, blockAfter) }
+
+    /// How long the block lasts that follows `blocks` others.
+    func blockMs(after blocks: UInt8) -> UInt64 { blockMs.isEmpty ? 0 : blockMs[min(Int(blocks), blockMs.count - 1)] }
 }
 
 /// The rules of one purpose.
@@ -76,6 +81,11 @@ public struct PurposePolicy: Sendable, Equatable {
     /// Of its messages, while more wait than the couriers take.
     public var priority = MessagePriority.normal
 
+    /// Whether PSD2's rules bind it: failures count on the account, and a first factor is demanded.
+    public var isPayment: Bool { streak.profile == .psd2Payment }
+    /// The least assurance that it demands.
+    public var leastAssurance: Assurance { isPayment ? .firstFactor : .anonymous }
+
     /// Defaults for a login.
     public init(number: UInt16, name: String) {
         self.number = number
@@ -93,7 +103,8 @@ public struct PurposePolicy: Sendable, Equatable {
     }()
 }
 
-/// Which messages go first while more wait than the couriers take; within one, those that are due first. The numbers are in records.
+/// Which messages go first while more wait than the couriers take; within one, those that are due first. The
+/// numbers are in records.
 public enum MessagePriority: UInt8, Sendable {
     case high = 1
     case normal = 0
@@ -118,9 +129,9 @@ public struct TenantPolicy: Sendable, Equatable {
     public var openPerPhone = 3
     public var verifiesPerPhoneMinute = 10
     /// Of the send budgets, the distinct counts and the open challenges; guess caps are always enforced.
-    public var mode: LimitMode = .enforce
+    public var modes = LimitModes()
 
-    /// Defaults of `DESIGN` §5.
+    /// The built-in defaults.
     public init(number: UInt32, name: String, shop: String) {
         self.number = number
         self.name = name
@@ -134,7 +145,8 @@ public enum RuleBounds {
     public static let maxLifeMs: UInt64 = 600_000
     /// How far a request id's time may be from engine time.
     public static let maxRequestAgeMs: UInt64 = maxLifeMs + 60_000
-    /// From a challenge id's time to the end of its record: the id may be that old at first use, then a life and a minute.
+    /// From a challenge id's time to the end of its record: the id may be that old at first use, then a life
+    /// and a minute.
     public static let challengeRecordMs: UInt64 = maxRequestAgeMs + maxLifeMs + 60_000
     /// A verified code's grant is handed out again to a retry of the same request.
     public static let grantRepeatMs: UInt64 = 30_000
@@ -144,11 +156,23 @@ public enum RuleBounds {
     public static let eventKeepMs: UInt64 = 30 * dayMs
     /// An account and its subject are kept so long from their making or renewal.
     public static let subjectKeepMs: UInt64 = 62 * dayMs
-    /// With less left they are renewed by whatever makes an event: each event is outlived by the link from its subject to the account.
+    /// With less left they are renewed by whatever makes an event: each event is outlived by the link from
+    /// its subject to the account.
     public static let subjectRenewMs: UInt64 = eventKeepMs + dayMs
-    /// How long failures in a row outlive the last of them, while the factor isn't off. NIST SP 800-63B §3.2.2 caps failures in a row at
-    /// 100 and names no end; at 99 in 400 days a code of six digits is guessed with less than 1 in 10,000, as under the cap itself.
+    /// How long a class's failures in a row outlive the last of them, while the class isn't off. NIST SP
+    /// 800-63B §3.2.2 caps failures in a row at 100 and names no end; at 97 in 400 days a code of six digits
+    /// is guessed with less than 1 in 10,000, as under the cap itself.
     public static let streakKeepMs: UInt64 = 400 * dayMs
+    /// What each class may use up of these 100 on one account and phone: what a stranger burns, the owner's
+    /// first factor doesn't miss.
+    public static let failureShares: InlineArray<3, UInt16> = [50, 25, 25]
+    /// Failures from one block of a class to the next.
+    public static let nextBlockAfter: UInt16 = 5
+    /// Wrong payment codes of a block at most, and the time in which they count (PSD2 RTS art. 4(3)(b)).
+    public static let paymentFailures: UInt16 = 5
+    public static let paymentFailuresMs: UInt64 = dayMs
+    /// Of one account in a day: whoever talks support into more hands out guesses.
+    public static let unblocksPerDay = 3
     /// A message is leased at most this often, leases that came back untried not counted.
     public static let maxSubmits: UInt8 = 3
     /// Before a message that came back untried is leased again.

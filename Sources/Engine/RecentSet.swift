@@ -7,16 +7,18 @@ struct RecentSet: ~Copyable {
     private var seen = InlineArray<5, UInt64>(repeating: 0)
     private(set) var count = 0
 
-    /// 0 = `tag` is known or there is room; else milliseconds until fewer than `limit` are in the last day.
-    func retryAfter(adding tag: UInt64, limit: Int, now: UInt64) -> UInt64 {
+    /// How many more different ones there may be in a day, and when `tag` may be one: at once, if it is among them.
+    func room(adding tag: UInt64, limit: Int, now: UInt64) -> LimitCheck.Room {
         var live = SmallSort()
+        var isKnown = false
         for index in 0..<count where seen[index] + RuleBounds.dayMs > now {
-            if tags[index] == tag { return 0 }
+            if tags[index] == tag { isKnown = true }
             live.insert(seen[index])
         }
-        guard live.count >= min(limit, RecentSet.capacity) else { return 0 }
-        guard limit > 0, live.count > 0 else { return RuleBounds.dayMs }
-        return live[live.count - limit] + RuleBounds.dayMs - now
+        let left = min(limit, RecentSet.capacity) - live.count
+        guard left <= 0, !isKnown else { return LimitCheck.Room(left: max(0, left), retryAfterMs: 0) }
+        guard limit > 0, live.count > 0 else { return LimitCheck.Room(left: 0, retryAfterMs: RuleBounds.dayMs) }
+        return LimitCheck.Room(left: 0, retryAfterMs: live[live.count - limit] + RuleBounds.dayMs - now)
     }
 
     /// Notes that `tag` was used; the oldest gives way when the set is full.

@@ -34,6 +34,8 @@ public struct RecordBuffer: ~Copyable {
 
     deinit { bytes.deallocate() }
 
+    /// Of the record, in bytes.
+    var count: Int { content.pointee.count }
     var isDamaged: Bool { content.pointee.isDamaged }
     /// Every field was there, and nothing after the last.
     var isWhole: Bool { !content.pointee.isDamaged && content.pointee.offset == content.pointee.count }
@@ -139,6 +141,14 @@ public struct RecordBuffer: ~Copyable {
         let value = Int(u8())
         if value > limit { content.pointee.isDamaged = true }
         return min(value, limit)
+    }
+    /// What was read can't be.
+    func damage() { content.pointee.isDamaged = true }
+    /// The first byte, the schema of a record that has had `newest` of them.
+    func schema(upTo newest: UInt8) -> UInt8 {
+        let found = u8()
+        if found == 0 || found > newest { content.pointee.isDamaged = true }
+        return found
     }
     /// Checks the first byte, the schema of the record.
     func schema(_ expected: UInt8) {

@@ -12,6 +12,7 @@ public enum Request: Sendable {
     case redeemGrant(RedeemGrant)
     case report(ReportMessage)
     case receipt(ReportReceipt)
+    case unblock(Unblock)
 }
 
 /// What is answered.

@@ -54,6 +54,16 @@ extension Engine {
         return mac.finish().first16
     }
 
+    func digest(_ m: Unblock, _ caller: Caller) -> Bytes16 {
+        var mac = begin(.unblock, caller)
+        mac.update(m.requestID)
+        mac.update(m.account)
+        mac.update(m.phone)
+        mac.update(m.actor)
+        mac.update(m.reason)
+        return mac.finish().first16
+    }
+
     func digest(_ m: RedeemGrant, _ caller: Caller) -> Bytes16 {
         var mac = begin(.redeemGrant, caller)
         mac.update(m.requestID)

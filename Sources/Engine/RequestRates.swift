@@ -1,30 +1,56 @@
 public import Wire
 
-/// How often codes are asked for, and refused, per caller, account, phone, challenge and client address: in memory, in tables of fixed
-/// size, by whole minutes.
+/// How often codes are asked for, and refused, per caller, account, phone, challenge and client address: in
+/// memory, in tables of fixed size, by whole minutes.
 ///
-/// Not records: a refusal flood must not write, and what these counts protect (the journal, the event table, the loop's time) isn't worth
-/// a sync. So they stand outside `decide`, which stays a pure function of what it is given: the server asks `admit` first and hands the
-/// answer in. A restart forgets them; every limit that guards a shopper's money or account is a record and doesn't. Verify, Cancel and
-/// lookups are never counted here: what they may do is bounded by records alone, and no flood of requests for codes slows them.
+/// Not records: a refusal flood must not write, and what these counts protect (the journal, the event table,
+/// the loop's time) isn't worth a sync. So they stand outside `decide`, which stays a pure function of what
+/// it is given: the server asks `admit` first and hands the answer in. A restart forgets them; every limit
+/// that guards a shopper's money or account is a record and doesn't. Other writes are never refused here:
+/// what they may do is bounded by records alone, and no flood of requests for codes slows them. Only their
+/// refusals are counted, because each is an event.
+///
+/// Each class of askers has a table of its own: nothing that strangers ask makes, or pushes out, a count of a
+/// higher class. Only valid requests are counted, so that nobody is charged for what isn't one.
 public struct RequestRates {
-    /// RequestCode and Resend on one account, phone or challenge in a minute, refused ones too; shoppers need one in half a minute.
+    /// RequestCode and Resend on one account, phone or challenge in a minute, refused ones too; shoppers need
+    /// one in half a minute.
     public static let requestsPerMinute: UInt16 = 60
     /// Refusals on one key in a minute that have events of their own.
     public static let toldPerMinute: UInt16 = 10
-    /// The same for a caller, which is a whole web tier: it bounds the events of a flood over many accounts and phones.
-    public static let toldPerCallerMinute: UInt16 = 600
+    /// The same for a caller, which is a whole web tier, in each table: it bounds the events of a flood over many
+    /// accounts and phones. 600 in all: a month of them at this pace fits among the events that are kept, so no
+    /// flood of refusals pushes out the trail.
+    public static let toldPerCallerMinute: UInt16 = 120
     /// Counting events of a minute: one for each tenant, status and limit, up to this many.
     public static let maxCounts = 32
     private static let minuteMs: UInt64 = 60_000
 
-    /// What one request is counted on; 0 = nothing.
+    /// What one request is counted on; 0 = nothing. The tenant and the class are in each key.
     public struct Keys: Sendable {
         static let (account, phone, challenge, address) = (0, 1, 2, 3)
 
         var tenant: UInt32
-        var caller: UInt64
+        var table: Table
+        var caller: UInt64 = 0
         var counted = InlineArray<4, UInt64>(repeating: 0)
+    }
+
+    /// Where a request is counted: RequestCodes by their class; Resends, whose class only the challenge
+    /// tells; and other writes, whose refusals alone count.
+    enum Table: Int, Sendable, CaseIterable {
+        case anonymous = 0
+        case firstFactor = 1
+        case knownDevice = 2
+        case resends = 3
+        case others = 4
+
+        var sets: Int {
+            switch self {
+            case .anonymous, .firstFactor, .knownDevice: 4_096
+            case .resends, .others: 1_024
+            }
+        }
     }
 
     /// What `admit` says.
@@ -45,21 +71,24 @@ public struct RequestRates {
         public var count: UInt64
     }
 
-    private var keys = RateTable(sets: 4_096)
-    private var callers = RateTable(sets: 16)
+    /// By `Table`.
+    private var keys = Table.allCases.map { RateTable(sets: $0.sets) }
+    private var callers = Table.allCases.map { _ in RateTable(sets: 16) }
     private var counts: [Count] = []
     private var countsDueMs: UInt64 = 0
 
-    /// Empty, with all the memory that it will ever use: 260 KiB.
+    /// Empty, with all the memory that it will ever use: 1 MiB.
     public init() { counts.reserveCapacity(RequestRates.maxCounts) }
 
     /// Counts a request and says what is to be done with it.
     public mutating func admit(_ request: Keys, now: UInt64) -> Verdict {
         let minute = UInt32(truncatingIfNeeded: now / RequestRates.minuteMs)
+        let table = request.table.rawValue
+        guard request.table != .others else { return isTold(request, minute) ? .passes : .counted }
         var isOver = false
-        var isCounted = callers.cell(request.caller, minute) { $0.refusals >= RequestRates.toldPerCallerMinute }
+        var isCounted = callers[table].refusals(request.caller, minute) >= RequestRates.toldPerCallerMinute
         for index in 0..<request.counted.count where request.counted[index] != 0 {
-            keys.cell(request.counted[index], minute) { cell in
+            keys[table].cell(request.counted[index], minute) { cell in
                 cell.ask()
                 if cell.refusals >= RequestRates.toldPerMinute { isCounted = true }
                 // Of a client's address only refusals count: a whole office may share it.
@@ -73,17 +102,38 @@ public struct RequestRates {
         return .refused(refusal)
     }
 
+    private func isTold(_ request: Keys, _ minute: UInt32) -> Bool {
+        let table = Table.others.rawValue
+        guard callers[table].refusals(request.caller, minute) < RequestRates.toldPerCallerMinute else {
+            return false
+        }
+        for index in 0..<request.counted.count where request.counted[index] != 0 {
+            if keys[table].refusals(request.counted[index], minute) >= RequestRates.toldPerMinute {
+                return false
+            }
+        }
+        return true
+    }
+
     /// Counts the refusal of a request that `admit` let pass; `isCounted`: it had no event.
     public mutating func refused(_ request: Keys, _ refusal: Refusal, isCounted: Bool, now: UInt64) {
         let minute = UInt32(truncatingIfNeeded: now / RequestRates.minuteMs)
-        callers.cell(request.caller, minute) { $0.refuse() }
+        let table = request.table.rawValue
+        callers[table].cell(request.caller, minute) { $0.refuse() }
         for index in 0..<request.counted.count where request.counted[index] != 0 {
-            keys.cell(request.counted[index], minute) { $0.refuse() }
+            keys[table].cell(request.counted[index], minute) { $0.refuse() }
         }
-        guard isCounted else { return }
+        if isCounted {
+            count(tenant: request.tenant, status: refusal.statusCode, limit: refusal.limitCode, now: now)
+        }
+    }
+
+    /// Counts a refusal that has no event of its own: a lookup's, a role's, a peer's at Hello (tenant 0).
+    public mutating func count(tenant: UInt32, status: UInt16, limit: UInt8, now: UInt64) {
         if counts.isEmpty { countsDueMs = now + RequestRates.minuteMs }
-        let (tenant, status, limit) = (request.tenant, refusal.statusCode, refusal.limitCode)
-        if let index = counts.firstIndex(where: { $0.tenant == tenant && $0.status == status && $0.limit == limit }) {
+        if let index = counts.firstIndex(where: {
+            $0.tenant == tenant && $0.status == status && $0.limit == limit
+        }) {
             counts[index].count += 1
         } else if counts.count < RequestRates.maxCounts {
             counts.append(Count(tenant: tenant, status: status, limit: limit, count: 1))
@@ -104,8 +154,8 @@ public struct RequestRates {
     }
 }
 
-/// Counts by key for the current minute: four places a set, and the least used one goes when a fifth key comes. A flood of keys can so
-/// push a count out, never make the table grow.
+/// Counts by key for the current minute: four places a set, and the least used one goes when a fifth key
+/// comes. A flood of keys can so push a count out, never make the table grow.
 private struct RateTable {
     struct Cell {
         var key: UInt64 = 0
@@ -128,6 +178,15 @@ private struct RateTable {
         mask = UInt64(sets - 1)
     }
 
+    /// Refusals on the key in this minute; makes no cell.
+    func refusals(_ key: UInt64, _ minute: UInt32) -> UInt16 {
+        let first = Int(key & mask) * RateTable.ways
+        for way in first..<first + RateTable.ways where cells[way].key == key && cells[way].minute == minute {
+            return cells[way].refusals
+        }
+        return 0
+    }
+
     /// Lends the key's cell for this minute.
     @discardableResult
     mutating func cell<R>(_ key: UInt64, _ minute: UInt32, _ body: (inout Cell) -> R) -> R {
@@ -140,7 +199,9 @@ private struct RateTable {
             }
             if weight(way, minute) < weight(index, minute) { index = way }
         }
-        if cells[index].key != key || cells[index].minute != minute { cells[index] = Cell(key: key, minute: minute) }
+        if cells[index].key != key || cells[index].minute != minute {
+            cells[index] = Cell(key: key, minute: minute)
+        }
         return body(&cells[index])
     }
 
@@ -151,35 +212,68 @@ private struct RateTable {
 }
 
 extension Engine {
-    /// What a request for a code is counted on; `nil` for requests that aren't.
+    /// What a request is counted on; `nil` for lookups, for couriers' words and for requests for codes that
+    /// aren't valid: the rules refuse those without a write.
     public func rateKeys(_ request: borrowing Request, _ caller: Caller) -> RequestRates.Keys? {
-        // Never 0, which stands for nothing.
-        var keys = RequestRates.Keys(tenant: caller.tenant, caller: 1 << 63 | UInt64(caller.tenant) << 32 | UInt64(caller.uid))
+        var keys = RequestRates.Keys(tenant: caller.tenant, table: .others)
         switch request {
-        case .requestCode(let message):
-            keys.counted[RequestRates.Keys.account] = accountIndex(caller.tenant, message.account).high
-            keys.counted[RequestRates.Keys.phone] = phoneIndex(caller.tenant, message.phone).high
-            keys.counted[RequestRates.Keys.address] = addressKey(message.clientIP)
-        case .resend(let message): keys.counted[RequestRates.Keys.challenge] = message.challenge.low
-        case .verify, .cancel, .status, .quota, .checkGrant, .redeemGrant, .report, .receipt: return nil
+        case .requestCode(let m):
+            guard m.assurance <= Assurance.knownDevice.rawValue, Validation.isAddress(m.clientIP),
+                let tenant = tenant(caller.tenant), let purpose = purpose(m.purpose, of: tenant),
+                let table = RequestRates.Table(rawValue: Int(m.assurance))
+            else { return nil }
+            let problem = invalid(m.account, m.phone, m.session, m.assurance, purpose)
+            // A payment that nobody proved anything for is refused by an event: those are counted, on no class.
+            guard problem == nil || problem == .assuranceTooLow else { return nil }
+            if problem == nil { keys.table = table }
+            keys.counted[RequestRates.Keys.account] = accountIndex(caller.tenant, m.account).high
+            keys.counted[RequestRates.Keys.phone] = phoneIndex(caller.tenant, m.phone).high
+            keys.counted[RequestRates.Keys.address] = addressKey(m.clientIP, caller.tenant)
+        case .resend(let m):
+            keys.table = .resends
+            // The session is in the key: who only knows a challenge's id is counted on nobody's.
+            keys.counted[RequestRates.Keys.challenge] = spread(
+                m.challenge.low ^ m.session.tail.low, caller.tenant)
+        case .verify(let m):
+            keys.counted[RequestRates.Keys.challenge] = spread(m.challenge.low, caller.tenant)
+            keys.counted[RequestRates.Keys.address] = addressKey(m.clientIP, caller.tenant)
+        case .cancel(let m):
+            keys.counted[RequestRates.Keys.challenge] = spread(m.challenge.low, caller.tenant)
+        case .redeemGrant(let m):
+            keys.counted[RequestRates.Keys.challenge] = spread(m.grant.head.low, caller.tenant)
+        case .unblock: break
+        case .status, .quota, .checkGrant, .report, .receipt: return nil
         }
+        // Never 0, which stands for nothing.
+        keys.caller = 1 << 63 | UInt64(caller.tenant) << 32 | UInt64(caller.uid)
         return keys
     }
 
-    /// An IPv4 address, or the /64 of an IPv6 one.
-    private func addressKey(_ address: InlineBytes<16>) -> UInt64 {
-        switch address.count {
-        case 4, 16:
-            var key: UInt64 = 0
-            for index in 0..<min(8, address.count) { key = key << 8 | UInt64(address[index]) }
-            // Spread over the sets: addresses of one attacker are neighbours.
-            return (key | UInt64(address.count) << 59) &* 0x9E37_79B9_7F4A_7C15
-        default: return 0
-        }
+    /// An IPv4 address, or the /64 of an IPv6 one; an IPv4 address in IPv6's clothes is the IPv4 address.
+    private func addressKey(_ address: InlineBytes<16>, _ tenant: UInt32) -> UInt64 {
+        guard address.count == 4 || address.count == 16 else { return 0 }
+        let isMapped = address.count == 16 && isMapped(address)
+        let first = isMapped ? 12 : 0
+        var key: UInt64 = 0
+        for index in first..<min(first + 8, address.count) { key = key << 8 | UInt64(address[index]) }
+        return spread(key | (isMapped || address.count == 4 ? 1 << 63 : 0), tenant)
+    }
+
+    /// ::ffff:a.b.c.d
+    private func isMapped(_ address: InlineBytes<16>) -> Bool {
+        for index in 0..<10 where address[index] != 0 { return false }
+        return address[10] == 0xFF && address[11] == 0xFF
+    }
+
+    /// Over the sets, because addresses of one attacker are neighbours; another tenant's is another key.
+    private func spread(_ value: UInt64, _ tenant: UInt32) -> UInt64 {
+        let key = (value ^ UInt64(tenant) &* 0xC2B2_AE3D_27D4_EB4F) &* 0x9E37_79B9_7F4A_7C15
+        return key == 0 ? 1 : key
     }
 
     /// One event for each of `counts`, in the batch's commit.
     public func note<S: State>(_ counts: [RequestRates.Count], context: BatchContext, state: inout S) {
+        nobodyActs()
         for count in counts {
             emit(.refusalsCounted, context, &state) { event in
                 event.tenant = count.tenant

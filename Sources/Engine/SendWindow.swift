@@ -12,6 +12,9 @@ struct SendWindow: ~Copyable {
     /// The newest send; 0 = none.
     var last: UInt64 { count > 0 ? stamps[count - 1] : 0 }
 
+    /// Of those held, the oldest first.
+    func stamp(_ index: Int) -> UInt64 { stamps[index] }
+
     /// How many of the newest `among` lie inside the last `window` ms.
     func used(within window: UInt64, among newest: Int, now: UInt64) -> Int {
         var used = 0
@@ -22,17 +25,17 @@ struct SendWindow: ~Copyable {
         return used
     }
 
-    /// 0 = passes; else milliseconds until `limit` sends in `window` are one fewer.
-    func retryAfter(limit: Int, window: UInt64, among newest: Int, now: UInt64) -> UInt64 {
-        guard used(within: window, among: newest, now: now) >= limit else { return 0 }
-        guard limit > 0 else { return window }
-        return stamps[count - limit] + window - now
+    /// How many of `limit` sends in `window` are left, and when there is one.
+    func room(limit: Int, window: UInt64, among newest: Int, now: UInt64) -> LimitCheck.Room {
+        let left = limit - used(within: window, among: newest, now: now)
+        guard left <= 0 else { return LimitCheck.Room(left: left, retryAfterMs: 0) }
+        return LimitCheck.Room(left: 0, retryAfterMs: limit > 0 ? stamps[count - limit] + window - now : window)
     }
 
-    /// Records a send; what is older than `keep` ms goes.
-    mutating func debit(now: UInt64, keep: UInt64 = RuleBounds.dayMs) {
+    /// Records a send; what is older than a day goes.
+    mutating func debit(now: UInt64) {
         var drop = 0
-        while drop < count, stamps[drop] + keep <= now { drop += 1 }
+        while drop < count, stamps[drop] + RuleBounds.dayMs <= now { drop += 1 }
         if drop == 0, count == SendWindow.capacity { drop = 1 }
         for index in drop..<max(drop, count) { stamps[index - drop] = stamps[index] }
         count -= drop

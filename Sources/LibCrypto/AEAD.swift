@@ -1,3 +1,4 @@
+import CLinuxShim
 import COpenSSL
 
 /// AES-256-GCM (NIST SP 800-38D) under one key; both contexts are made once and reused. Confined to the thread that owns it.
@@ -7,24 +8,44 @@ public final class AEAD {
     /// Bytes of a nonce; never used twice under one key.
     public static let nonceBytes = 12
 
-    private let sealing: OpaquePointer
+    /// Both in the arena of secrets: libcrypto keeps the key's schedule in them.
+    private let sealing: OpaquePointer?
     private let opening: OpaquePointer
 
+    /// What a cipher is for; one that only opens takes half of the memory.
+    public enum Use: Sendable {
+        /// `seal` and `open`.
+        case both
+        /// `open` alone.
+        case opening
+    }
+
     /// A key of 32 bytes.
-    public init(_ key: borrowing SecretBytes) {
+    public init(_ key: borrowing SecretBytes, for use: Use = .both) {
         precondition(key.count == 32, "AES-256 takes a key of 32 bytes")
-        guard let seal = EVP_CIPHER_CTX_new(), let open = EVP_CIPHER_CTX_new() else {
-            preconditionFailure("libcrypto gave no cipher context")
-        }
-        sealing = seal
-        opening = open
-        key.withUnsafeBytes { bytes in
+        _ = AEAD.isReady
+        (sealing, opening) = key.withUnsafeBytes { bytes in
             let pointer = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-            let done =
-                EVP_EncryptInit_ex(seal, EVP_aes_256_gcm(), nil, pointer, nil) == 1
-                && EVP_DecryptInit_ex(open, EVP_aes_256_gcm(), nil, pointer, nil) == 1
-            precondition(done, "libcrypto refused AES-256-GCM")
+            return SecretArena.shared.withLibcryptosMemory {
+                (use == .both ? AEAD.context(pointer, seals: true) : nil, AEAD.context(pointer, seals: false))
+            }
         }
+        linux_wipe_stack()
+    }
+
+    /// What libcrypto sets up at the first use and keeps for good isn't secret, and is more than all secrets.
+    private static let isReady: Bool = {
+        _ = SecretArena.shared
+        let zeros = [UInt8](repeating: 0, count: 32)
+        for seals in [true, false] { EVP_CIPHER_CTX_free(context(zeros, seals: seals)) }
+        return true
+    }()
+
+    private static func context(_ key: UnsafePointer<UInt8>?, seals: Bool) -> OpaquePointer {
+        guard let context = EVP_CIPHER_CTX_new() else { preconditionFailure("libcrypto gave no cipher context") }
+        let done = EVP_CipherInit_ex(context, EVP_aes_256_gcm(), nil, key, nil, seals ? 1 : 0)
+        precondition(done == 1, "libcrypto refused AES-256-GCM")
+        return context
     }
 
     /// Encrypts into `output`: ciphertext, then the tag; `plaintext.count + 16` bytes. May seal in place.
@@ -33,6 +54,7 @@ public final class AEAD {
         into output: UnsafeMutableRawBufferPointer
     ) {
         precondition(nonce.count == AEAD.nonceBytes && output.count >= plaintext.count + AEAD.tagBytes)
+        guard let sealing else { preconditionFailure("a cipher that was made to open doesn't seal") }
         let out = output.baseAddress?.assumingMemoryBound(to: UInt8.self)
         var length: Int32 = 0
         var done = EVP_EncryptInit_ex(sealing, nil, nil, nil, AEAD.bytes(nonce)) == 1

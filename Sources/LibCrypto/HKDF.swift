@@ -1,3 +1,4 @@
+import CLinuxShim
 import COpenSSL
 
 /// HKDF-SHA-256, RFC 5869: one master key, one derived key per use.
@@ -12,6 +13,13 @@ public enum HKDF {
     /// `info` as the RFC has it: any bytes.
     static func sha256(key: borrowing SecretBytes, salt: [UInt8], info: [UInt8], count: Int) -> SecretBytes {
         precondition(count > 0 && count <= 255 * 32, "HKDF-SHA-256 gives 1 to 8,160 bytes")
+        let derived = derive(key: key, salt: salt, info: info, count: count)
+        linux_wipe_stack()
+        return derived
+    }
+
+    @inline(never)
+    private static func derive(key: borrowing SecretBytes, salt: [UInt8], info: [UInt8], count: Int) -> SecretBytes {
         let zeros = [UInt8](repeating: 0, count: 32)
         let extracted = (salt.isEmpty ? zeros : salt).withUnsafeBytes { MACKey(bytes: $0) }
         let pseudorandom = key.withUnsafeBytes { extracted.mac($0) }

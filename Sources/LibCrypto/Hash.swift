@@ -27,6 +27,7 @@ package enum Hash {
     }
 
     private static func digest(_ bytes: [UInt8], _ algorithm: OpaquePointer?) -> [UInt8] {
+        SecretMemory.prepare()
         var result = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
         var length: UInt32 = 0
         let done = EVP_Digest(bytes, bytes.count, &result, &length, algorithm, nil)
@@ -35,6 +36,7 @@ package enum Hash {
     }
 
     private static func hmac(_ key: [UInt8], _ bytes: [UInt8], _ algorithm: OpaquePointer?) -> [UInt8] {
+        SecretMemory.prepare()
         var result = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
         var length: UInt32 = 0
         let mac = HMAC(algorithm, key, Int32(key.count), bytes, bytes.count, &result, &length)

@@ -1,50 +1,44 @@
+import CLinuxShim
 import COpenSSL
 
 /// HMAC-SHA-256 (RFC 2104) with the key's inner and outer states computed once: a MAC begins by copying a struct and takes no
 /// heap allocation. Confined to the thread that owns it.
 public final class MACKey {
-    /// Inner, then outer: behind a pointer, because each read of a class's variable would be checked for exclusive access.
-    private let states = UnsafeMutablePointer<SHA256_CTX>.allocate(capacity: 2)
+    /// Inner, then outer, among the secrets: they are as good as the key. Behind a pointer, because each read of a class's variable would be
+    /// checked for exclusive access.
+    private let states = SecretArena.shared.allocate(2 * MemoryLayout<SHA256_CTX>.stride).bindMemory(to: SHA256_CTX.self)
 
     /// From a secret of any length; longer than 64 bytes is hashed first, as RFC 2104 says.
-    public convenience init(_ secret: borrowing SecretBytes) {
-        self.init(blockKey: secret.withUnsafeBytes { MACKey.block($0) })
+    public init(_ secret: borrowing SecretBytes) {
+        secret.withUnsafeBytes { MACKey.derive(states, $0) }
+        linux_wipe_stack()
     }
 
     /// From bytes that the caller owns and cleanses.
-    public convenience init(bytes: UnsafeRawBufferPointer) { self.init(blockKey: MACKey.block(bytes)) }
-
-    private init(blockKey: consuming InlineArray<64, UInt8>) {
-        var pad = InlineArray<64, UInt8>(repeating: 0)
-        for index in 0..<64 { pad[index] = blockKey[index] ^ 0x36 }
-        states.initialize(repeating: SHA256_CTX(), count: 2)
-        MACKey.start(&states[0], pad)
-        for index in 0..<64 { pad[index] = blockKey[index] ^ 0x5C }
-        MACKey.start(&states[1], pad)
-        for index in 0..<64 {
-            pad[index] = 0
-            blockKey[index] = 0
-        }
+    public init(bytes: UnsafeRawBufferPointer) {
+        MACKey.derive(states, bytes)
+        linux_wipe_stack()
     }
 
-    private static func block(_ key: UnsafeRawBufferPointer) -> InlineArray<64, UInt8> {
-        var block = InlineArray<64, UInt8>(repeating: 0)
+    @inline(never)
+    private static func derive(_ states: UnsafeMutableBufferPointer<SHA256_CTX>, _ key: UnsafeRawBufferPointer) {
+        states.initialize(repeating: SHA256_CTX())
+        // HMAC's block: the key, or its hash, then zeros.
+        let block = SecretArena.shared.allocate(64)
+        defer { if let address = block.baseAddress { SecretArena.shared.free(address) } }
         if key.count <= 64 {
-            for index in 0..<key.count { block[index] = key[index] }
+            block.copyMemory(from: key)
         } else {
-            var context = SHA256_CTX()
-            SHA256_Init(&context)
-            SHA256_Update(&context, key.baseAddress, key.count)
-            let digest = finish(&context)
-            for index in 0..<32 { block[index] = digest[index] }
+            SHA256_Init(&states[0])
+            SHA256_Update(&states[0], key.baseAddress, key.count)
+            SHA256_Final(block.baseAddress?.assumingMemoryBound(to: UInt8.self), &states[0])
         }
-        return block
-    }
-
-    private static func start(_ context: inout SHA256_CTX, _ pad: InlineArray<64, UInt8>) {
-        SHA256_Init(&context)
-        let span = pad.span
-        span.withUnsafeBytes { bytes in _ = SHA256_Update(&context, bytes.baseAddress, 64) }
+        let pads: [UInt8] = [0x36, 0x36 ^ 0x5C]
+        for (index, pad) in pads.enumerated() {
+            for offset in 0..<64 { block[offset] ^= pad }
+            SHA256_Init(&states[index])
+            SHA256_Update(&states[index], block.baseAddress, 64)
+        }
     }
 
     static func finish(_ context: inout SHA256_CTX) -> Digest32 {
@@ -67,8 +61,7 @@ public final class MACKey {
     }
 
     deinit {
-        OPENSSL_cleanse(states, 2 * MemoryLayout<SHA256_CTX>.stride)
-        states.deallocate()
+        if let address = states.baseAddress { SecretArena.shared.free(UnsafeMutableRawPointer(address)) }
     }
 }
 

@@ -1,6 +1,6 @@
 import CLinuxShim
+import Glibc
 import HTTPGateway
-import NIOConcurrencyHelpers
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -11,35 +11,35 @@ package final class ReceiptServer: Sendable {
     static let maxBody = 256 << 10
     /// Bytes from one request's end to the next one's: the decoder knows no bound for headers.
     static let maxRequest = maxBody + 64 << 10
-    /// Connections at once; beyond it the newest is closed. A proxy keeps a few.
+    /// Connections at once; beyond it one that waits is closed (`ReceiptPlaces`). A proxy keeps a few.
     static let maxConnections = 256
     /// From a connection's begin, or its last answer, to the end of the next request.
     static let requestTime = TimeAmount.seconds(20)
 
     private let channel: any Channel
     private let group: MultiThreadedEventLoopGroup
-    private let connections: Connections
+    private let places: ReceiptPlaces
 
-    private init(_ channel: any Channel, _ group: MultiThreadedEventLoopGroup, _ connections: Connections) {
+    private init(_ channel: any Channel, _ group: MultiThreadedEventLoopGroup, _ places: ReceiptPlaces) {
         self.channel = channel
         self.group = group
-        self.connections = connections
+        self.places = places
     }
 
     /// Listens; throws `IOError`. A stale Unix socket is replaced.
     package static func start(_ place: ReceiptsConfig.Place, _ desk: ReceiptDesk) async throws -> ReceiptServer {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let connections = Connections()
+        let places = ReceiptPlaces(maxConnections)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 64)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    guard connections.add(channel) else { throw ChannelError.ioOnClosedChannel }
+                source(of: channel, place).flatMapThrowing { source in
+                    guard places.take(channel, from: source) else { throw ChannelError.ioOnClosedChannel }
                     let bound = InputBound()
                     try channel.pipeline.syncOperations.addHandler(bound)
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline(withErrorHandling: true)
-                    try channel.pipeline.syncOperations.addHandler(RequestHandler(desk, connections, bound))
+                    try channel.pipeline.syncOperations.addHandler(RequestHandler(desk, places, bound))
                 }
             }
         do {
@@ -48,11 +48,28 @@ package final class ReceiptServer: Sendable {
             case .tcp(let host, let port): channel = try await bootstrap.bind(host: host, port: port).get()
             case .unix(let path): channel = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
             }
-            return ReceiptServer(channel, group, connections)
+            return ReceiptServer(channel, group, places)
         } catch {
             try? await group.shutdownGracefully()
             throw error
         }
+    }
+
+    /// SO_PEERCRED's.
+    private struct Credentials {
+        var pid: Int32 = 0
+        var uid: UInt32 = 0
+        var gid: UInt32 = 0
+    }
+
+    private static func source(
+        of channel: any Channel, _ place: ReceiptsConfig.Place
+    ) -> EventLoopFuture<ReceiptPlaces.Source> {
+        guard case .unix = place, let socket = channel as? any SocketOptionProvider else {
+            return channel.eventLoop.makeSucceededFuture(.address(channel.remoteAddress?.ipAddress ?? ""))
+        }
+        let asked: EventLoopFuture<Credentials> = socket.unsafeGetSocketOption(level: .socket, name: .init(rawValue: SO_PEERCRED))
+        return asked.map { .user($0.uid) }
     }
 
     /// The port, when it listens on one.
@@ -61,32 +78,9 @@ package final class ReceiptServer: Sendable {
     /// No new connections; requests that are being answered are answered, for `seconds` at most.
     package func stop(seconds: Int = 5) async {
         try? await channel.close()
-        for _ in 0..<seconds * 20 where connections.isAnswering { try? await Task.sleep(for: .milliseconds(50)) }
+        for _ in 0..<seconds * 20 where places.isAnswering { try? await Task.sleep(for: .milliseconds(50)) }
         try? await group.shutdownGracefully()
     }
-}
-
-/// Who is connected. All on the one loop, but for the stop's look.
-private final class Connections: Sendable {
-    private let count = Counter()
-    private let answering = Counter()
-
-    /// `false` = too many.
-    func add(_ channel: any Channel) -> Bool {
-        guard count.value < ReceiptServer.maxConnections else { return false }
-        count.add(1)
-        channel.closeFuture.whenComplete { [count] _ in count.add(-1) }
-        return true
-    }
-
-    func answers(_ change: Int) { answering.add(change) }
-    var isAnswering: Bool { answering.value > 0 }
-}
-
-private final class Counter: Sendable {
-    private let box = NIOLockedValueBox(0)
-    var value: Int { box.withLockedValue { $0 } }
-    func add(_ change: Int) { box.withLockedValue { $0 += change } }
 }
 
 /// Counts what comes; a request without an end is closed.
@@ -111,16 +105,16 @@ private final class RequestHandler: ChannelInboundHandler {
     typealias OutboundOut = HTTPServerResponsePart
 
     private let desk: ReceiptDesk
-    private let connections: Connections
+    private let places: ReceiptPlaces
     private let bound: InputBound
     private var head: HTTPRequestHead?
     private var body: [UInt8] = []
     private var isTooLong = false
     private var deadline: Scheduled<Void>?
 
-    init(_ desk: ReceiptDesk, _ connections: Connections, _ bound: InputBound) {
+    init(_ desk: ReceiptDesk, _ places: ReceiptPlaces, _ bound: InputBound) {
         self.desk = desk
-        self.connections = connections
+        self.places = places
         self.bound = bound
     }
 
@@ -154,7 +148,7 @@ private final class RequestHandler: ChannelInboundHandler {
         let call = ReceiptCall(
             method: head.method.rawValue, query: parts.count > 1 ? String(parts[1]) : "", headers: head.headers.map { ($0.name, $0.value) }, body: body)
         body = []
-        connections.answers(1)
+        places.beginAnswer(context.channel)
         let future = context.eventLoop.makeFutureWithTask { [desk] in
             await desk.answer(call, path: String(parts[0]), unixSeconds: linux_realtime_nanos() / 1_000_000_000)
         }
@@ -162,7 +156,7 @@ private final class RequestHandler: ChannelInboundHandler {
         let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         future.whenSuccess { answer in
             let (handler, context) = loopBound.value
-            handler.connections.answers(-1)
+            handler.places.endAnswer(context.channel)
             handler.write(answer, isKeepAlive, context)
         }
     }

@@ -121,12 +121,12 @@ struct Recovery {
         _ raw: UnsafeRawBufferPointer, _ header: JournalRecord.Header, _ plain: UnsafeMutableRawBufferPointer, _ path: String
     ) throws(StoreError) -> UnsafeRawBufferPointer {
         try checkEpoch(header, path)
-        guard let key = keyring.key(header.dataKey) else {
+        guard let key = try keyring.key(header.dataKey) else {
             throw .damaged(path: path, detail: "record \(header.sequence) is sealed with data key \(header.dataKey), which is gone")
         }
         let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: JournalRecord.headerBytes, alignment: 8)
         defer { scratch.deallocate() }
-        let cipher = key.journalCipher()
+        let cipher = key.journalCipher(for: .opening)
         var failed = false
         let count = Int(header.payloadBytes)
         JournalRecord.withNonce(header.nonce) { nonce in

@@ -70,8 +70,14 @@ public final class Store {
 
     /// Called on the journal thread when an overlapped sync has ended; the loop then calls `finishCommit`.
     public var onSynced: (@Sendable () -> Void)?
+    /// Says which request is being decided; a storage failure takes it back. Set before the store is used by
+    /// the loop.
+    public var crashNote: CrashNote?
     /// Called on the checkpointer's thread; the loop then calls `maintain`.
     public var onCheckpointDone: (@Sendable () -> Void)?
+
+    /// The keyring is nearly full: what an operator should know.
+    public var keyringRemark: String? { keyring.remark }
 
     /// Makes a data folder; refuses one that isn't empty.
     public static func create(at path: String, master: borrowing SecretBytes) throws(StoreError) {

@@ -50,7 +50,8 @@ extension StoreError: CustomStringConvertible {
             "\(path): \(detail). Nothing was changed. Restore the data folder from a backup, or ask for help with a copy of it."
         case .keyringFull(let path, let starts):
             "\(path) is full: it holds a data key for each of \(starts) starts. Nothing is lost or damaged, and nothing was changed. "
-                + "Find out what restarted otpd so often; keep the folder, and run an otpd that drops keys which no record needs."
+                + "Find out what restarted otpd so often. To serve again, give otpd a new folder: `otpd init --data NEW --master-key` with the "
+                + "same key. Limits' counts, blocks and open challenges stay behind in this one; keep it for its events."
         case .unsupportedLMDB(let version):
             "liblmdb \(version) has known faults. Use Debian's 0.9.24, or 0.9.33 and later."
         case .poisoned:

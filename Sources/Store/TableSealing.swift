@@ -77,15 +77,24 @@ final class TableSealer {
     }
 }
 
-/// Opens values. The loop owns one, the checkpointer another. Ciphers of older data keys are made when first met.
+/// Opens values. The loop owns one, the checkpointer another. Ciphers of older data keys are made when first met, and the last ones are kept.
 final class TableOpener {
+    /// Ciphers kept, of a KiB each: a folder has a data key for each start of its life.
+    static let maxCiphers = 128
+
     private let keyring: Keyring
     private var ciphers: [UInt32: AEAD] = [:]
+    /// Whose ciphers are kept; the one at `oldest` goes for the next.
+    private var kept: [UInt32] = []
+    private var oldest = 0
     private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 8)
 
     init(_ keyring: Keyring) { self.keyring = keyring }
 
     deinit { scratch.deallocate() }
+
+    /// For tests of the bound.
+    var keptCiphers: Int { ciphers.count }
 
     /// Throws unless key and header are what was written: of a row that isn't wanted itself, where another was looked for.
     func check(
@@ -116,15 +125,7 @@ final class TableOpener {
         }
         let id = Envelope.dataKey(sealed)
         let cipher: AEAD
-        if let known = ciphers[id] {
-            cipher = known
-        } else {
-            guard let key = keyring.key(id) else {
-                throw .damaged(path: "lmdb table \(table)", detail: "a value is sealed with data key \(id), which is gone")
-            }
-            cipher = key.tableCipher()
-            ciphers[id] = cipher
-        }
+        if let known = ciphers[id] { cipher = known } else { cipher = try makeCipher(of: id, table) }
         let aad = Envelope.aad(table, key, sealed.slice(0, head), scratch)
         var count = -1
         JournalRecord.withNonce(Envelope.nonce(sealed)) { nonce in
@@ -138,5 +139,21 @@ final class TableOpener {
             throw .damaged(path: "lmdb table \(table)", detail: "a value doesn't authenticate")
         }
         return count
+    }
+
+    private func makeCipher(of id: UInt32, _ table: UInt8) throws(StoreError) -> AEAD {
+        guard let key = try keyring.key(id) else {
+            throw .damaged(path: "lmdb table \(table)", detail: "a value is sealed with data key \(id), which is gone")
+        }
+        let cipher = key.tableCipher(for: .opening)
+        if kept.count < TableOpener.maxCiphers {
+            kept.append(id)
+        } else {
+            ciphers[kept[oldest]] = nil
+            kept[oldest] = id
+            oldest = (oldest + 1) % TableOpener.maxCiphers
+        }
+        ciphers[id] = cipher
+        return cipher
     }
 }

@@ -16,10 +16,14 @@ public protocol FieldCoder {
     mutating func bytes16(_ name: StaticString, _ value: inout Bytes16) throws(WireError)
     /// Thirty-two bytes.
     mutating func bytes32(_ name: StaticString, _ value: inout Bytes32) throws(WireError)
-    /// A length byte, then that many bytes.
+    /// A length byte, then that many bytes; a request with more than the field holds is refused as
+    /// `unsupportedField`.
     mutating func blob8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError)
     /// A length of two bytes, then that many bytes.
     mutating func blob16<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError)
+    /// The bytes of a `blob8`, but whoever decides the message judges a value that is too long
+    /// (`InlineBytes.isTooLong`): the rules have a status of its own for it. Such a value must not be kept.
+    mutating func judged8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError)
 
     /// An optional field of one byte, `tag` ascending within the message; absent = `nil`.
     mutating func tagged(_ tag: Tag, _ name: StaticString, _ value: inout UInt8?) throws(WireError)
@@ -38,6 +42,8 @@ public struct Tag: Sendable, Equatable {
     public static func ignorable(_ number: UInt8) -> Tag { Tag(rawValue: number & 0x7F) }
     /// A field that changes what the request means.
     public static func critical(_ number: UInt8) -> Tag { Tag(rawValue: number | 0x80) }
+    /// The field's number in its message.
+    public var number: UInt8 { rawValue & 0x7F }
     /// Whether the high bit is set.
     public var isCritical: Bool { rawValue & 0x80 != 0 }
     private init(rawValue: UInt8) { self.rawValue = rawValue }

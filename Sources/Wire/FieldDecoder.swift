@@ -52,13 +52,24 @@ public struct FieldDecoder: FieldCoder {
     }
     @inline(__always)
     public mutating func blob8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
-        let count = Int(try load(UInt8.self))
-        value.assign(try take(count))
+        try assign(try take(Int(try load(UInt8.self))), to: &value)
     }
     @inline(__always)
     public mutating func blob16<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
-        let count = Int(try load(UInt16.self))
-        value.assign(try take(count))
+        try assign(try take(Int(try load(UInt16.self))), to: &value)
+    }
+    @inline(__always)
+    public mutating func judged8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>)
+        throws(WireError)
+    {
+        value.assign(try take(Int(try load(UInt8.self))))
+    }
+    @inline(__always)
+    private func assign<let n: Int>(_ bytes: UnsafeRawBufferPointer, to value: inout InlineBytes<n>)
+        throws(WireError)
+    {
+        guard bytes.count <= n else { throw .unsupportedField(tag: 0) }
+        value.assign(bytes)
     }
 
     // MARK: tagged fields
@@ -76,7 +87,7 @@ public struct FieldDecoder: FieldCoder {
         let raw = body[offset]
         let count = Int(body[offset + 1]) << 8 | Int(body[offset + 2])
         guard left - 3 >= count else { throw .truncatedBody }
-        guard Int(raw & 0x7F) > lastTag else { throw .badBody }
+        guard Int(Tag(wire: raw).number) > lastTag else { throw .badBody }
         return TagHeader(tag: Tag(wire: raw), count: count)
     }
 
@@ -87,15 +98,16 @@ public struct FieldDecoder: FieldCoder {
 
     private mutating func open(_ header: TagHeader) throws(WireError) -> UnsafeRawBufferPointer {
         offset += 3
-        lastTag = Int(header.tag.rawValue & 0x7F)
+        lastTag = Int(header.tag.number)
         return try take(header.count)
     }
 
-    /// The value of `tag` if it comes next, after skipping unknown tags below it.
+    /// The value of `tag` if it comes next, after skipping unknown tags below it. Its number is its name: the
+    /// critical bit is for those who don't know the field.
     private mutating func value(of tag: Tag) throws(WireError) -> UnsafeRawBufferPointer? {
         while let header = try nextTag() {
-            if header.tag == tag { return try open(header) }
-            if header.tag.rawValue & 0x7F > tag.rawValue & 0x7F { return nil }
+            if header.tag.number == tag.number { return try open(header) }
+            if header.tag.number > tag.number { return nil }
             try skip(header)
         }
         return nil

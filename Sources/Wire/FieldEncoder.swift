@@ -127,6 +127,12 @@ public struct FieldEncoder: FieldCoder {
         try append(value)
     }
     @inline(__always)
+    public mutating func judged8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>)
+        throws(WireError)
+    {
+        try blob8(name, &value)
+    }
+    @inline(__always)
     public mutating func blob16<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
         try room(2)
         append(value.declaredCount)

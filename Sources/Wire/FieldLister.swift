@@ -13,7 +13,7 @@ public struct FieldLister: FieldCoder {
 
     private mutating func add(_ type: String, _ name: StaticString) { lines.append("\(type) \(name)") }
     private mutating func add(_ tag: Tag, _ type: String, _ name: StaticString) {
-        lines.append("tag \(tag.rawValue & 0x7F)\(tag.isCritical ? "!" : "") \(type) \(name)")
+        lines.append("tag \(tag.number)\(tag.isCritical ? "!" : "") \(type) \(name)")
     }
 
     public mutating func u8(_ name: StaticString, _ value: inout UInt8) throws(WireError) { add("u8", name) }
@@ -28,6 +28,11 @@ public struct FieldLister: FieldCoder {
     }
     public mutating func blob8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
         add("blob8(\(n))", name)
+    }
+    public mutating func judged8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>)
+        throws(WireError)
+    {
+        add("judged8(\(n))", name)
     }
     public mutating func blob16<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
         add("blob16(\(n))", name)

@@ -1,8 +1,9 @@
 /// A byte string of bounded length, stored in place: a message that holds it is a plain value, safe to keep after the
 /// connection's buffer has moved on, and takes no heap allocation.
 ///
-/// A longer string on the wire isn't a broken frame but a request that the rules refuse; so the length that was declared is
-/// kept, `isTooLong` says so, and no content is.
+/// A longer string on the wire isn't a broken frame but a request that is refused: by the decoder, or, in a
+/// `judged8`, by the rules. For those the length that was declared is kept, `isTooLong` says so, and no
+/// content is; a value that was decoded any other way always fits.
 ///
 /// Its members are `@inlinable`: the rules copy and compare such fields all day, and a generic type that another module can't see into is
 /// copied by the runtime, byte by byte.

@@ -27,6 +27,10 @@ public enum Limit: UInt8, Sendable, CaseIterable {
     case serverLoad = 16
     /// Requests for codes on an account or phone in a minute, refused ones too.
     case requestRate = 17
+    /// A block after wrong payment codes in a row, for the account and all purposes under PSD2.
+    case paymentStreak = 18
+    /// Unblocks of an account in a day.
+    case accountUnblocksDay = 19
 
     /// The name in logs, metrics and `--json` output.
     public var name: String { String(describing: self) }

@@ -22,12 +22,12 @@ extension Status {
         case .done: .none
         case .wrongCode, .invalidCode: .tryAgain
         case .limited, .blocked: .wait
-        case .challengeNotOpen, .alreadyVerified, .grantInvalid, .requestTooOld: .restart
+        case .startAnew, .challengeNotOpen, .alreadyVerified, .grantInvalid, .requestTooOld: .restart
         case .factorDisabled, .undeliverable: .otherFactor
         case .draining, .overloaded, .unknown, .quarantined: .unavailable
         case .unsupportedOperation, .unsupportedField, .notPermitted, .unknownPurpose, .invalidAccount,
             .invalidPhone,
-            .invalidSession, .requestFromFuture, .requestIdConflict, .leaseNotHeld, .cursorGone,
+            .invalidSession, .assuranceTooLow, .requestFromFuture, .requestIdConflict, .leaseNotHeld, .cursorGone,
             .referenceUnknown:
             .invalidRequest
         }

@@ -24,6 +24,8 @@ public enum Opcode: UInt16, Sendable, CaseIterable {
     case event = 0x0041
     case acknowledge = 0x0042
 
+    case unblock = 0x0060
+
     case stats = 0x00F0
     case drain = 0x00F1
     case showRoute = 0x00F9
@@ -38,6 +40,7 @@ public enum Opcode: UInt16, Sendable, CaseIterable {
         case .leaseMessages, .message, .reportMessage, .reportRoute: Roles(.courier)
         case .reportReceipt: [Roles(.courier), Roles(.receipts)]
         case .subscribe, .event, .acknowledge: Roles(.observer)
+        case .unblock: Roles(.support)
         case .stats, .drain, .showRoute, .drainRoute: Roles(.admin)
         }
     }
@@ -48,7 +51,7 @@ public enum Opcode: UInt16, Sendable, CaseIterable {
         case .goodbye, .message, .event: true
         case .hello, .ping, .requestCode, .resend, .verify, .cancel, .status, .quota, .checkGrant,
             .redeemGrant,
-            .leaseMessages, .reportMessage, .reportReceipt, .reportRoute, .subscribe, .acknowledge, .stats, .drain, .showRoute,
+            .leaseMessages, .reportMessage, .reportReceipt, .reportRoute, .subscribe, .acknowledge, .unblock, .stats, .drain, .showRoute,
             .drainRoute:
             false
         }

@@ -10,7 +10,7 @@ public enum Role: UInt16, Sendable, CaseIterable {
     case courier = 0x0008
     /// Subscribes to events.
     case observer = 0x0010
-    /// Unblock and masked look-ups (later).
+    /// Unblock; masked look-ups (later).
     case support = 0x0020
     /// Stats, Drain and other operation of the server.
     case admin = 0x0040

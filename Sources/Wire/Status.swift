@@ -14,6 +14,7 @@ public enum Status: UInt16, Sendable, CaseIterable {
     case invalidPhone = 0x0220
     case invalidSession = 0x0230
     case invalidCode = 0x0240
+    case assuranceTooLow = 0x0250
 
     case requestTooOld = 0x0300
     case requestFromFuture = 0x0310
@@ -23,6 +24,7 @@ public enum Status: UInt16, Sendable, CaseIterable {
     case blocked = 0x0400
     case factorDisabled = 0x0410
     case limited = 0x0420
+    case startAnew = 0x0430
 
     case challengeNotOpen = 0x0500
     case wrongCode = 0x0510
@@ -36,13 +38,14 @@ public enum Status: UInt16, Sendable, CaseIterable {
     case unknown = 0x0F00
 
     /// The same request, with the same request id, may be sent again and may then succeed (after `retryAfterMs`).
-    /// An *unknown* must be retried with the same id or not at all.
+    /// An *unknown* must be retried with the same id or not at all. A block outlives every request id and challenge: after it only a new
+    /// request can pass, as after `startAnew`.
     public var isRetryable: Bool {
         switch self {
-        case .draining, .overloaded, .blocked, .limited, .unknown: true
+        case .draining, .overloaded, .limited, .unknown: true
         case .done, .unsupportedOperation, .unsupportedField, .notPermitted, .unknownPurpose, .invalidAccount,
-            .invalidPhone, .invalidSession, .invalidCode, .requestTooOld, .requestFromFuture, .requestIdConflict,
-            .quarantined, .factorDisabled, .challengeNotOpen, .wrongCode, .alreadyVerified, .grantInvalid,
+            .invalidPhone, .invalidSession, .invalidCode, .assuranceTooLow, .requestTooOld, .requestFromFuture, .requestIdConflict,
+            .quarantined, .blocked, .factorDisabled, .startAnew, .challengeNotOpen, .wrongCode, .alreadyVerified, .grantInvalid,
             .leaseNotHeld, .cursorGone, .undeliverable, .referenceUnknown:
             false
         }

@@ -8,8 +8,8 @@ public enum WireError: Error, Equatable, Sendable {
     case truncatedBody
     /// A length inside the body is impossible, or tags aren't in strictly ascending order. Closes the connection.
     case badBody
-    /// A critical field that this version doesn't know, or an optional one of a length that it can't have. The request is
-    /// refused, the connection stays.
+    /// A critical field that this version doesn't know, one of a length that it can't have, or a string
+    /// beyond its field's bound (tag 0: a fixed field). The request is refused, the connection stays.
     case unsupportedField(tag: UInt8)
 
     /// Answered with a status; everything else ends the connection.

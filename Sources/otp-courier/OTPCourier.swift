@@ -10,6 +10,11 @@ struct OTPCourier: ParsableCommand {
         commandName: "otp-courier",
         abstract: "Takes messages from otpd over its socket (role `courier`) and hands them to a gateway.",
         version: "otp-courier 0.1", subcommands: [Console.self, Spool.self, Smpp.self, Run.self])
+
+    static func main() {
+        _ = linux_crash_silently()
+        main(nil)
+    }
 }
 
 struct CourierOptions: ParsableArguments {

@@ -18,7 +18,6 @@ struct Run: ParsableCommand {
 
     func run() throws {
         do {
-            _ = linux_forbid_dumps()
             let config = try CourierConfig.load(config)
             if check { return }
             var loop = try CourierLoop(socketPath: config.socket, gateway: try config.gateway())

@@ -24,9 +24,13 @@ struct OTPReceipts: AsyncParsableCommand {
     @Flag(help: "Read the file, its secrets and nothing else; say what is wrong.")
     var check = false
 
+    static func main() async {
+        _ = linux_crash_silently()
+        await main(nil)
+    }
+
     func run() async throws {
         do {
-            _ = linux_forbid_dumps()
             // A Unix socket of ours is for the proxy, another user of our group.
             umask(0o117)
             let config = try ReceiptsConfig.load(config)

@@ -96,7 +96,7 @@ struct VerifyCommand: AsyncParsableCommand {
             common.show([
                 ("grant", .text(reply.grant.revealedHexadecimal)), ("purpose", .number(UInt64(reply.purpose))),
                 ("expires_at_ms", .number(reply.expiresAtMs)), ("expires_at_wall_ms", .number(reply.expiresAtWallMs)),
-                ("issuer", .text(reply.issuer.text)),
+                ("issuer", .text(reply.issuer.text)), ("repeated", .number(UInt64(reply.repeated ?? 0))),
             ])
         }
     }
@@ -165,10 +165,14 @@ struct QuotaCommand: AsyncParsableCommand {
         let request = message
         try await common.run { client in
             let reply = try await client.quota(request)
+            func left(_ count: UInt8) -> Field { count == Quota.Reply.unlimited ? .text("unlimited") : .number(UInt64(count)) }
+            let each = reply.left.array
             common.show([
-                ("sends_left_hour", .number(UInt64(reply.sendsLeftHour))),
-                ("sends_left_day", .number(UInt64(reply.sendsLeftDay))), ("open_left", .number(UInt64(reply.openLeft))),
-            ])
+                ("sends_left_hour", left(reply.sendsLeftHour)), ("sends_left_day", left(reply.sendsLeftDay)),
+                ("open_left", left(reply.openLeft)),
+            ] + stride(from: 0, to: each.count - 1, by: 2).map { place in
+                (Limit(rawValue: each[place])?.name ?? "limit\(each[place])", Field.number(UInt64(each[place + 1])))
+            })
         }
     }
 }

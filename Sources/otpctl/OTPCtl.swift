@@ -1,5 +1,6 @@
 import ArgumentParser
 import AuthClient
+import CLinuxShim
 import Foundation
 import Wire
 
@@ -16,11 +17,12 @@ struct OTPCtl: AsyncParsableCommand {
         subcommands: [
             PingCommand.self, RequestCommand.self, ResendCommand.self, VerifyCommand.self, CancelCommand.self,
             StatusCommand.self, QuotaCommand.self, GrantCommand.self, EventsCommand.self, StatsCommand.self,
-            MessageCommand.self, RoutesCommand.self, DrainCommand.self, TemplateCommand.self,
+            MessageCommand.self, RoutesCommand.self, UnblockCommand.self, DrainCommand.self, TemplateCommand.self,
         ])
 
     /// As the library's own, but for wrong usage: exit code 2, where the library's is 64.
     static func main() async {
+        _ = linux_crash_silently()
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -47,19 +49,37 @@ struct Common: ParsableArguments {
     @Option(help: "Seconds for the whole command, retries included.")
     var timeout = 5.0
 
+    private static let development = ".otpd-dev/otpd.sock"
+
+    /// The socket that was named, else the one that is found.
+    private var named: String? { socket ?? ProcessInfo.processInfo.environment["OTPD_SOCKET"] }
+
     var path: String {
-        if let socket { return socket }
-        if let path = ProcessInfo.processInfo.environment["OTPD_SOCKET"] { return path }
-        let dev = ".otpd-dev/otpd.sock"
-        return FileManager.default.fileExists(atPath: dev) ? dev : "/run/otpd/otpd.sock"
+        if let named { return named }
+        return FileManager.default.fileExists(atPath: Common.development) ? Common.development : "/run/otpd/otpd.sock"
+    }
+
+    /// Anybody may have made the folder that this one is started in: a server found there must be the caller's own, root's or otpd's, for
+    /// it is told phones and codes. Only root makes a folder in /run, and whoever names a socket means it.
+    private var trusted: Set<UInt32>? {
+        guard named == nil, path == Common.development else { return nil }
+        return Set([0, geteuid()] + (getpwnam("otpd").map { [$0.pointee.pw_uid] } ?? []))
+    }
+
+    mutating func validate() throws {
+        // NaN isn't above 0; infinity and what no clock can add aren't at most a day.
+        guard timeout > 0, timeout <= 86_400 else {
+            throw ValidationError("--timeout takes seconds: more than 0, at most 86400 (a day)")
+        }
     }
 
     /// Connects, runs `body`, closes; turns errors into a sentence and an exit code.
     func run(_ body: (AuthClient) async throws -> Void) async throws {
         var options = ClientOptions()
         options.tenant = tenant
-        options.deadline = .milliseconds(Int64(timeout * 1_000))
+        options.deadline = .seconds(timeout)
         options.name = "otpctl 0.1"
+        options.serverUsers = trusted
         let client = AuthClient(path: path, options: options)
         do {
             try await body(client)
@@ -83,9 +103,10 @@ struct Common: ParsableArguments {
             show(fields)
             if refusal.status == .wrongCode { return ExitCode(5) }
             if refusal.status == .unknown { return ExitCode(7) }
-            return ExitCode(refusal.status?.isRetryable == true ? 4 : 3)
+            // Refused for now: the same, or another request like it, passes later.
+            return ExitCode(refusal.status?.isRetryable == true || refusal.retryAfterMs > 0 ? 4 : 3)
         case .invalidRequest(let why):
-            complain(why)
+            complain(trusted == nil ? why : "\(why). Name the socket with --socket if it is the one that you mean.")
             return ExitCode(2)
         case .notConnected(let why):
             complain("otpd can't be reached (\(why)). Start it with `otpd --dev`, or name its socket with --socket.")
@@ -117,7 +138,7 @@ struct Common: ParsableArguments {
     static func print(lines fields: [(String, Field)]) {
         let width = fields.map(\.0.count).max() ?? 0
         for (name, value) in fields {
-            Swift.print(name + ":" + String(repeating: " ", count: width - name.count + 1) + value.plain)
+            Swift.print(name + ":" + String(repeating: " ", count: width - name.count + 1) + value.shown)
         }
         fflush(nil)
     }
@@ -132,6 +153,17 @@ enum Field {
         switch self {
         case .text(let text): text
         case .number(let number): String(number)
+        }
+    }
+
+    /// For a terminal: what another process said mustn't steer it.
+    var shown: String {
+        plain.unicodeScalars.reduce(into: "") { text, scalar in
+            if scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .format {
+                text += "\\u{\(String(scalar.value, radix: 16))}"
+            } else {
+                text.unicodeScalars.append(scalar)
+            }
         }
     }
 

@@ -47,6 +47,7 @@ struct GrantCommand: AsyncParsableCommand {
         common.show([
             ("challenge", .text("\(reply.challenge)")), ("verified_at_ms", .number(reply.verifiedAtMs)),
             ("expires_at_ms", .number(reply.expiresAtMs)), ("issuer", .text(reply.issuer.text)),
+            ("repeated", .number(UInt64(reply.repeated ?? 0))),
         ])
     }
 
@@ -127,15 +128,30 @@ struct EventsCommand: AsyncParsableCommand {
                 ("purpose", .number(UInt64(event.purpose))), ("status", .number(UInt64(event.status))),
                 ("limit", .text(Limit(rawValue: event.limit)?.name ?? "")),
                 ("attempts_left", .number(UInt64(event.attemptsLeft))), ("count", .number(event.count ?? 1)),
-            ])
+            ] + who(event))
             return
         }
         var line = cursor + String(repeating: " ", count: max(1, 14 - cursor.count)) + kind
+        if event.status != 0 { line += "  " + (Status(rawValue: event.status).map { "\($0)" } ?? "status\(event.status)") }
         if event.challenge != .zero { line += "  challenge \("\(event.challenge)".prefix(12))…" }
         if event.limit != 0 { line += "  limit \(Limit(rawValue: event.limit)?.name ?? "?")" }
         if event.attemptsLeft != 0xFF { line += "  attempts left \(event.attemptsLeft)" }
         if let count = event.count { line += "  count \(count)" }
+        for (name, value) in who(event) { line += "  \(name) \(value.plain)" }
         print(line)
+    }
+
+    /// What an event says of who asked or acted, as far as it says it.
+    private func who(_ event: EventPush) -> [(String, Field)] {
+        var fields: [(String, Field)] = []
+        if let uid = event.uid { fields.append(("uid", .number(uid))) }
+        if let code = event.assurance { fields.append(("assurance", .text(Assurance(rawValue: code).map { "\($0)" } ?? "\(code)"))) }
+        if !event.shadowLimits.isEmpty {
+            let names = event.shadowLimits.array.map { Limit(rawValue: $0)?.name ?? "limit\($0)" }
+            fields.append(("shadow", .text(names.joined(separator: ","))))
+        }
+        if !event.actor.isEmpty { fields += [("actor", .text(event.actor.text)), ("reason", .text(event.reason.text))] }
+        return fields
     }
 
     /// Closes the client when nothing was heard for half a second.

@@ -109,6 +109,14 @@ struct PreviewCommand: ParsableCommand {
             return .web(host: host)
         case ("android", nil, let hash?):
             guard LastLine.isAppHash(hash) else { throw ValidationError("--app-hash has 11 characters of base64, such as FA+9qCX9VSu") }
+            guard rules.androidHashes.contains(hash) else {
+                let known =
+                    rules.androidHashes.isEmpty
+                    ? "it has none" : "it has \(rules.androidHashes.joined(separator: ", "))"
+                throw ValidationError(
+                    "--app-hash: `\(hash)` isn't in the tenant's `android_hashes` (\(known)); "
+                        + "such a request gets no last line")
+            }
             return .android(appHash: hash)
         case _: throw ValidationError("--client is none, web with --host HOST, or android with --app-hash HASH")
         }

@@ -20,6 +20,12 @@ struct OTPD: ParsableCommand {
             """,
         version: "otpd 0.1",
         subcommands: [Run.self, Init.self, CheckConfig.self], defaultSubcommand: Run.self)
+
+    static func main() {
+        _ = linux_crash_silently()
+        SecretMemory.prepare()
+        main(nil)
+    }
 }
 
 /// Says why on standard error and ends with a code that scripts can use.
@@ -65,7 +71,6 @@ struct Run: ParsableCommand {
 
     func run() throws {
         try check()
-        _ = linux_forbid_dumps()
         Server.blockSignals()
         var child: CourierChild?
         defer { child?.stop() }

@@ -61,12 +61,30 @@ import Wire
             return line.dropFirst(2)
         }
         let same = try Config.parse(full.joined(separator: "\n"), name: "otpd.toml")
-        #expect(written == 26 && plain.tenants == same.tenants)
+        #expect(written == 38 && plain.tenants == same.tenants)
         #expect(plain.listeners.map(\.mode) == same.listeners.map(\.mode) && plain.listeners.map(\.tenants) == same.listeners.map(\.tenants))
         #expect(plain.commit == same.commit && plain.segmentBytes == same.segmentBytes)
         #expect(plain.maxConnections == same.maxConnections && plain.connectionsPerUID == same.connectionsPerUID)
         let login = try #require(plain.tenants.first?.purposes.first), payment = try #require(plain.tenants.first?.purposes.last)
         #expect(login == .login && payment.codeLength == 8 && payment.streak == .psd2Payment && payment.priority == .high)
+    }
+
+    /// Each limit has a mode of its own, beside the one for all; what isn't free stays enforced.
+    @Test func modesOfLimits() throws {
+        let text = Self.good.replacing(
+            "unverified_per_hour = 4", with: "mode = \"shadow\"\n[tenant.limits.modes]\nphone_total_day = \"off\"\naccount_phones_day = \"enforce\"")
+        let modes = try Config.parse(text, name: "otpd.toml").tenants[0].modes
+        for limit in Limit.allCases {
+            let expected: LimitMode =
+                switch limit {
+                case .phoneTotalDay: .off
+                case .accountPhonesDay: .enforce
+                case _: LimitModes.limits.contains(limit) ? .shadow : .enforce
+                }
+            #expect(modes[limit] == expected, "\(limit)")
+        }
+        let blocks = Self.good.replacing("life_seconds = 200", with: "block_after = 24")
+        #expect(try Config.parse(blocks, name: "otpd.toml").tenants[0].purposes[0].streak.blockAfter == 24)
     }
 
     @Test func takesAGoodFile() throws {
@@ -120,6 +138,17 @@ import Wire
         Mistake(
             "unverified_per_hour = 4", "mode = \"shadw\"", "otpd.toml:8: tenant[0].limits.mode:", "`shadow`"),
         Mistake(
+            "unverified_per_hour = 4", "[tenant.limits.modes]\nphone_total_hour = \"of\"",
+            "otpd.toml:9: tenant[0].limits.modes.phone_total_hour:", "`off`"),
+        Mistake(
+            "unverified_per_hour = 4", "[tenant.limits.modes]\nphone_verify_minute = \"off\"",
+            "otpd.toml:9: tenant[0].limits.modes.phone_verify_minute:", "unknown key"),
+        Mistake(
+            "life_seconds = 200", "block_after = 25", "otpd.toml:12: tenant[0].purpose[0].block_after:", "1 to 24: at 25 failures"),
+        Mistake(
+            "life_seconds = 200", "profile = \"psd2-payment\"\nblock_after = 6",
+            "otpd.toml:13: tenant[0].purpose[0].block_after:", "at most 5 wrong payment codes"),
+        Mistake(
             "life_seconds = 200", "life_seconds = 119", "otpd.toml:12: tenant[0].purpose[0].life_seconds:",
             "120 to 600"),
         Mistake(
@@ -172,6 +201,10 @@ import Wire
         Mistake(
             "name = \"shop\"", "name = \"shop\"\nhosts = [\"https://x.example\"]", "otpd.toml:7: tenant[0].hosts:", "no scheme"),
         Mistake("name = \"shop\"", "name = \"shop\"\nhosts = [\"Shop.example\"]", "otpd.toml:7: tenant[0].hosts:", "small letters"),
+        Mistake(
+            "name = \"shop\"", "name = \"shop\"\nandroid_hashes = [\"FA+9qCX9VS\"]",
+            "otpd.toml:7: tenant[0].android_hashes:",
+            "11 characters of base64"),
         Mistake(
             "name = \"other\"", "name = \"other\"\nshop = \"\(String(repeating: "x", count: 90))\"",
             "otpd.toml:16: tenant[1].shop:", "the built-in login text in hi"),
@@ -267,9 +300,55 @@ import Wire
     /// A tenant without hosts gets no last lines for browsers: said, because it may have been forgotten.
     @Test func aTenantWithoutHostsIsRemarkedOn() throws {
         let text = Self.good.replacingOccurrences(of: "name = \"other\"", with: "name = \"other\"\nhosts = [\"x.example\"]")
-        let remarks = try Config.parse(text, name: "otpd.toml").remarks
+        let remarks = try Config.parse(text, name: "otpd.toml").remarks.filter { $0.contains("no `hosts`") }
         #expect(remarks.count == 1)
         #expect(remarks.first?.hasPrefix("tenant 1 (shop) has no `hosts`: no message gets the last line") ?? false, "\(remarks)")
+    }
+
+    @Test func aTenantWithoutAndroidHashesIsRemarkedOn() throws {
+        let text = Self.good.replacingOccurrences(
+            of: "name = \"other\"", with: "name = \"other\"\nandroid_hashes = [\"FA+9qCX9VSu\"]")
+        let settings = try Config.parse(text, name: "otpd.toml")
+        let remarks = settings.remarks.filter { $0.contains("no `android_hashes`") }
+        #expect(remarks.count == 1)
+        #expect(
+            remarks.first?.hasPrefix("tenant 1 (shop) has no `android_hashes`: no message gets an app's hash")
+                ?? false, "\(remarks)")
+        let other = settings.tenants[1]
+        #expect(
+            settings.texts.rules(tenant: other, purpose: other.purposes[0]).androidHashes == ["FA+9qCX9VSu"])
+    }
+
+    /// Whoever breaks into a shop's web tier must not be every tenant's courier.
+    @Test(arguments: ["courier", "receipts", "admin", "observer"])
+    func aShopsUserWithARoleOfTheHostIsRemarkedOn(_ role: String) throws {
+        let roles = "[\"verify\", \"redeem\"]"
+        func remarks(_ new: String) throws -> [String] {
+            try Config.parse(Self.good.replacingOccurrences(of: roles, with: new), name: "otpd.toml").remarks
+                .filter {
+                $0.contains("roles of the host")
+            }
+        }
+        let found = try remarks("[\"redeem\", \"\(role)\"]")
+        #expect(found.count == (role == "observer" ? 0 : 1))
+        #expect(
+            found.allSatisfy { $0.contains("uid 33") && $0.contains("`redeem` and `\(role)`") }, "\(found)")
+        #expect(try remarks("[\"\(role)\"]") == [], "a user of its own")
+    }
+
+    @Test func codesWithoutASessionAreRemarkedOn() throws {
+        func remarks(_ new: String, roles: String = "[\"verify\", \"redeem\"]") throws -> [String] {
+            let text = Self.good.replacingOccurrences(of: "life_seconds = 200", with: new)
+                .replacingOccurrences(of: "[\"verify\", \"redeem\"]", with: roles)
+            return try Config.parse(text, name: "otpd.toml").remarks.filter {
+                $0.contains("require_session = false")
+            }
+        }
+        #expect(try remarks("life_seconds = 200") == [])
+        let found = try remarks("require_session = false")
+        #expect(found.count == 1)
+        #expect(found.first?.contains("uid 33") ?? false, "\(found)")
+        #expect(try remarks("require_session = false", roles: "[\"redeem\"]") == [], "it asks for no codes")
     }
 
     @Test func linesAreCountedInFilesFromOtherEditors() throws {

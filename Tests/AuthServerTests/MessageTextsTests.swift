@@ -62,6 +62,7 @@ import Wire
         var texts = MessageTexts()
         var rules = TextRules()
         rules.hosts = ["shop.example", "m.shop.example"]
+        rules.androidHashes = ["FA+9qCX9VSu", "AAAAAAAAAA0"]
         let tenant = TenantPolicy(number: 1, name: "one", shop: "Fleur")
         for purpose in tenant.purposes { try texts.add(tenant: tenant, purpose: purpose, rules: rules) }
         var scratch = MessageTexts.Scratch()
@@ -72,7 +73,10 @@ import Wire
         for host in ["evil.example", "shop.example.evil", "xshop.example", "SHOP.example", "shop.exampl"] {
             #expect(text(draft(host: host)) == english, "\(host)")
         }
-        #expect(text(draft(hash: "FA+9qCX9VSu")) == english + "\nFA+9qCX9VSu")
+        for hash in rules.androidHashes { #expect(text(draft(hash: hash)) == english + "\n" + hash) }
+        for hash in ["FA+9qCX9VSv", "fa+9qcx9vsu", "FA+9qCX9VS", "evil+++++++"] {
+            #expect(text(draft(hash: hash)) == english, "a hostile app would be handed the code: \(hash)")
+        }
         #expect(text(draft(host: "shop.example", hash: "FA+9qCX9VSu")) == english + "\n@shop.example #483920")
         #expect(text(draft(locale: "de-AT")).hasPrefix("483920 ist Ihr Anmeldecode für Fleur."))
         #expect(text(draft(locale: "pt-BR", purpose: 2)) == "Use 483920 em Fleur. Expira em 5 min. Nunca compartilhe.")

@@ -100,13 +100,13 @@ import Wire
         try server.close(peers)
     }
 
-    /// A write that wrote nothing, as Verify of a challenge that isn't there, waits like one that did: time tells nothing.
+    /// A write that wrote nothing, as a Verify whose request id is too old, waits like one that did: time tells nothing.
     @Test func aWriteThatWritesNothingWaitsToo() throws {
         let server = try HandBatch { $0.commit = .overlapped }
         let peers = try (0..<2).map { _ in try server.peer() }
         peers[0].send(bytes: server.requestCode().bytes)
         server.turn()
-        let id = Bytes16(high: server.batch.clock.now().engineMs << 16, low: 1)
+        let id = Bytes16(high: (server.batch.clock.now().engineMs - 700_000) << 16, low: 1)
         peers[1].send(bytes: RawFrame(Opcode.verify, body: verifyBody(id: id, challenge: id, code: Array("123456".utf8))).bytes)
         server.turn()
         #expect(server.batch.store.batchIsEmpty && peers.map { $0.take() } == [0, 0])

@@ -80,6 +80,63 @@ import Wire
         #expect(quarantined == 1, "said once, by the start that found it")
     }
 
+    /// Flips bits of the challenge's value in a stopped server's database; done again, it is as before.
+    private static func damage(_ challenge: Bytes16, in folder: String) throws {
+        let file = URL(filePath: folder + "/data/lmdb/data.mdb")
+        var bytes = Array(try Data(contentsOf: file))
+        // A leaf's node: the key's length, the key, the value. The outbox's keys begin the same and are a
+        // byte longer.
+        let node: [UInt8] = [16, 0] + be(challenge.high) + be(challenge.low)
+        var found = 0
+        for start in 0..<bytes.count - 100
+        where bytes[start] == 16 && bytes[start..<start + node.count].elementsEqual(node) {
+            bytes[start + node.count + 60] ^= 0xFF
+            found += 1
+        }
+        guard found > 0 else { throw TestError("the challenge isn't in the database") }
+        try Data(bytes).write(to: file)
+    }
+
+    private static func ofVictim(_ challenge: Bytes16, time: UInt64) -> Cancel {
+        var message = cancel(2, time: time)
+        (message.challenge, message.session) = (challenge, testSession)
+        return message
+    }
+
+    /// A disk that fails inside a decision is no request's fault: after the repair the same request is
+    /// decided.
+    @Test func aStorageFailureIsNotCounted() async throws {
+        let folder = try TemporaryFolder()
+        let time = UInt64(Date().timeIntervalSince1970 * 1_000)
+        var challenge = Bytes16.zero
+        do {
+            let server = try TestServer(in: folder.path)
+            let peer = try server.peer()
+            challenge = try peer.exchange(peer.requestCode()).decode(ChallengeReply.self).challenge
+            try server.stop()
+        }
+        setenv("OTPD_POISON_FOLDER", folder.path, 1)
+        setenv("OTPD_POISON_TIME", "\(time)", 1)
+        setenv("OTPD_POISON_CHALLENGE", challenge.description, 1)
+        try Self.damage(challenge, in: folder.path)
+        for _ in 1...2 {
+            await #expect(processExitsWith: .exitCode(70)) {
+                guard let folder = getenv("OTPD_POISON_FOLDER"), let text = getenv("OTPD_POISON_TIME"),
+                    let id = getenv("OTPD_POISON_CHALLENGE"),
+                    let time = UInt64(String(cString: text)),
+                    let challenge = Bytes16(hexadecimal: String(cString: id))
+                else { exit(7) }
+                let server = try TestServer(in: String(cString: folder))
+                _ = try server.peer().exchange(PoisonTests.ofVictim(challenge, time: time))
+                exit(8)
+            }
+        }
+        try Self.damage(challenge, in: folder.path)
+        let server = try TestServer(in: folder.path)
+        #expect(try server.statistic("crash_notes") == 0)
+        #expect(try server.peer().exchange(Self.ofVictim(challenge, time: time)).status == .done)
+    }
+
     /// A clean stop, and kill -9 between requests, leave no note.
     @Test func whatDidNotCrashIsNotCounted() throws {
         let server = try TestServer()

@@ -1,3 +1,5 @@
+import Glibc
+import Synchronization
 import Testing
 import Wire
 
@@ -46,5 +48,48 @@ import Wire
         }
         #expect(told + counted == flood, "\(told) told, \(counted) counted")
         #expect((10...20).contains(told))
+    }
+
+    /// Lookups, missing roles and users without a place at this socket: counted, never a write of their own; the log names the users.
+    @Test func whatMayNotWriteIsCounted() throws {
+        let clock = StillClock()
+        let lines = Mutex<[String]>([])
+        let server = try TestServer { settings in
+            settings.clockSource = { clock.source }
+            settings.peers.removeAll { $0.tenant == 2 }
+        }
+        try server.inLoop { batch in batch.refusedPeers.remark = { line in lines.withLock { $0.append(line) } } }
+        let narrow = try server.peer(at: server.verifySocket)
+        let wide = try server.peer()
+        let before = try server.statistic("journal_commits_total")
+        for _ in 0..<5 { #expect(try narrow.exchange(Stats()).status == .notPermitted) }
+        for number: UInt64 in 0..<7 {
+            var check = CheckGrant()
+            (check.grant.head.low, check.purpose) = (number, 1)
+            #expect(try wide.exchange(check).status == .grantInvalid)
+            #expect(try wide.status(Bytes16(high: number, low: 1)).status == .challengeNotOpen)
+        }
+        for _ in 0..<3 {
+            let stranger = try RawPeer(server.otherSocket)
+            try stranger.send(Hello())
+            #expect(try stranger.goodbye().reason == .notPermitted)
+        }
+        #expect(try server.statistic("journal_commits_total") == before)
+        #expect(try server.statistic("peers_refused_total") == 3)
+        lines.withLock { #expect($0.count == 1 && $0[0].contains("uid \(geteuid()) at \(server.otherSocket)")) }
+        clock.pass(61_000)
+        #expect(try eventually { try server.statistic("journal_commits_total") > before })
+        var subscribe = Subscribe()
+        (subscribe.start, subscribe.credit) = (Subscribe.Start.oldest.rawValue, 100)
+        let watcher = try server.peer()
+        try watcher.send(subscribe)
+        var counts: [String: UInt64] = [:]
+        while !watcher.isQuiet(), let frame = try watcher.next() {
+            guard frame.flags == .push, frame.opcode == Opcode.event.rawValue else { continue }
+            let event = try frame.decode(EventPush.self)
+            guard event.kind == EventPush.Kind.refusalsCounted.rawValue, let status = Status(rawValue: event.status) else { continue }
+            counts["\(event.tenant) \(status)"] = event.count
+        }
+        #expect(counts == ["1 notPermitted": 5, "1 grantInvalid": 7, "1 challengeNotOpen": 7, "0 notPermitted": 3])
     }
 }

@@ -70,13 +70,41 @@ import Wire
         while left > 0 { left = try shown(operator_).count }
     }
 
+    /// A name that couldn't be told again is refused where it is decoded: it used to end the server at the
+    /// next ShowRoute.
+    @Test(arguments: [33, 34, 255]) func aNameTooLongIsRefused(_ count: Int) throws {
+        let server = try TestServer()
+        let (courier, operator_) = (try server.peer(), try server.peer())
+        let name = [UInt8(count)] + [UInt8](repeating: 0x67, count: count)
+        courier.send(
+            RawFrame(Opcode.reportRoute, body: name + [1, 0] + [UInt8](repeating: 0, count: 20)).bytes)
+        #expect(try courier.reply(to: 7).status == .unsupportedField)
+        #expect(try shown(operator_) == [])
+        courier.send(RawFrame(Opcode.drainRoute, body: name + [1]).bytes)
+        #expect(try courier.reply(to: 7).status == .unsupportedField)
+        #expect(try report(courier, String(repeating: "g", count: 32)) == 0)
+        #expect(try shown(operator_).count == 1)
+    }
+
+    @Test func whatIsNoGatewayIsRefused() throws {
+        let server = try TestServer()
+        let courier = try server.peer()
+        var message = ReportRoute()
+        for (name, breaker) in [("", UInt8(1)), ("g", 0), ("g", 4)] {
+            (message.gateway, message.breaker) = (InlineBytes(name), breaker)
+            #expect(try courier.exchange(message).status == .unsupportedField, "\(name), \(breaker)")
+        }
+        #expect(try courier.exchange(DrainRoute()).status == .unsupportedField)
+        #expect(try shown(courier) == [])
+    }
+
     @Test func thereIsABound() throws {
         let server = try TestServer()
         let courier = try server.peer()
         for number in 0..<RouteDesk.mostOfOne { #expect(try report(courier, "g\(number)") == 0) }
         #expect(try report(courier, "one-more") == nil)
         #expect(try report(courier, "g0") == 0)
-        for number in 0..<RouteDesk.mostWishes { try drain(courier, "w\(number)", 1) }
+        for number in 0..<DrainWishes.most { try drain(courier, "w\(number)", 1) }
         var message = DrainRoute()
         message.gateway = InlineBytes("one-more")
         #expect(try courier.exchange(message).status == .overloaded)

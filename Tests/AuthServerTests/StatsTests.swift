@@ -41,11 +41,40 @@ import Wire
         bad.phone = PhoneBytes("0612345678")
         try peer.exchange(bad)
         for (name, value) in [
-            ("challenges_created_total", UInt64(1)), ("verified_total", 1), ("grants_answered_total", 1),
+            ("challenges_created_total", UInt64(1)), ("verified_total", 1), ("grants_redeemed_total", 1),
             ("refused_total", 2), ("wrong_codes_total", 1), ("limited_total", 0), ("overloaded_total", 0),
             ("frame_errors_total", 0), ("epoch", 1),
         ] {
             #expect(try server.statistic(name) == value, "\(name)")
+        }
+    }
+
+    /// A request that is sent again is answered again and did nothing; a look at a grant spends none.
+    @Test func whatIsRepeatedIsCountedOnce() throws {
+        let server = try TestServer()
+        let peer = try server.peer()
+        let request = peer.requestCode()
+        let challenge = try peer.exchange(request).decode(ChallengeReply.self).challenge
+        let right = code(in: try peer.nextMessage())
+        let (wrong, verify) = (peer.verify(challenge, wrongCode(for: right)), peer.verify(challenge, right))
+        for _ in 0..<4 { #expect(try peer.exchange(request).status == .done) }
+        for _ in 0..<4 { #expect(try peer.exchange(wrong).status == .wrongCode) }
+        let grant = try peer.exchange(verify).decode(Verify.Reply.self).grant
+        for _ in 0..<4 { #expect(try peer.exchange(verify).decode(Verify.Reply.self).grant == grant) }
+        var check = CheckGrant()
+        (check.grant, check.purpose, check.account, check.session) = (
+            grant, 1, AccountBytes("alice"), testSession
+        )
+        for _ in 0..<4 { #expect(try peer.exchange(check).status == .done) }
+        #expect(try server.statistic("grants_redeemed_total") == 0)
+        var redeem = RedeemGrant()
+        (redeem.requestID, redeem.grant, redeem.purpose) = (peer.requestID(), grant, 1)
+        (redeem.account, redeem.session) = (check.account, testSession)
+        for _ in 0..<4 { #expect(try peer.exchange(redeem).status == .done) }
+        for name in [
+            "challenges_created_total", "verified_total", "grants_redeemed_total", "wrong_codes_total",
+        ] {
+            #expect(try server.statistic(name) == 1, "\(name)")
         }
     }
 

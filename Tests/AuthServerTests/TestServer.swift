@@ -4,6 +4,7 @@ import Glibc
 import LibCrypto
 import Logging
 import Store
+import Testing
 import Wire
 
 @testable import AuthServer
@@ -86,6 +87,13 @@ final class TestServer {
         server = TestServer.server(settings)
         try server.start(onDrain: {})
         isRunning = true
+    }
+
+    /// Runs `body` on the loop's thread.
+    func inLoop(_ body: @escaping @Sendable (Batch) -> Void) throws {
+        let (batch, _, loop) = try #require(server.served)
+        nonisolated(unsafe) let served = batch
+        try loop.submit { body(served) }
     }
 
     /// Connected and welcome.

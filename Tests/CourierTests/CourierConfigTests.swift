@@ -110,6 +110,12 @@ import Testing
         ("vendor = \"telnyx\"\nbase = \"http://sms.example\"\nallow_plain_http = true\n", "nothing is wrong"),
         ("vendor = \"kannel\"\naccount = \"u\"\nbase = \"http://127.0.0.1:13013\"\n", "nothing is wrong"),
         ("vendor = \"kannel\"\naccount = \"u\"\nbase = \"http://[::1]:13013\"\n", "nothing is wrong"),
+        ("vendor = \"kannel\"\naccount = \"u\"\nbase = \"http://127.0.0.1:13013\"\nproxy = \"http://proxy.example:3128\"\n", "in clear"),
+        ("vendor = \"kannel\"\naccount = \"u\"\nbase = \"http://127.0.0.1:13013\"\nproxy = \"proxy.example\"\n", "in clear"),
+        ("vendor = \"kannel\"\naccount = \"u\"\nbase = \"http://127.0.0.1\"\nproxy = \"socks5h://127.0.0.1@10.0.0.1:1\"\n", "in clear"),
+        ("vendor = \"kannel\"\naccount = \"u\"\nbase = \"http://[::1]\"\nproxy = \"http://u:p@[::1]:3128\"\n", "nothing is wrong"),
+        ("vendor = \"kannel\"\naccount = \"u\"\nbase = \"http://[::1]\"\nproxy = \"127.0.0.1:3128\"\n", "nothing is wrong"),
+        ("vendor = \"telnyx\"\nproxy = \"http://proxy.example:3128\"\n", "nothing is wrong"),
         ("vendor = \"telnyx\"\nwindow = 0\n", "window: must be"),
         ("vendor = \"telnyx\"\nregion = \"x\"\n", "region: unknown key"),
         ("vendor = \"generic\"\n", "request: is missing"),
@@ -117,5 +123,21 @@ import Testing
     func wrongVendors(_ lines: String, _ said: String) throws {
         let why = try wrong(http: lines)
         #expect(why.contains(said), "\(why)")
+    }
+
+    /// SMPP without TLS shows the password and every code to whoever is on the way.
+    @Test(arguments: [
+        ("host = \"smsc.example\"\n", false), ("host = \"10.0.0.7\"\n", false), ("host = \"127.0.0.1.smsc.example\"\n", false),
+        ("host = \"localhost.example\"\n", false), ("host = \"smsc.example\"\ntls = false\n", false),
+        ("host = \"smsc.example\"\nallow_plain_smpp = true\n", true), ("host = \"smsc.example\"\ntls = true\n", true),
+        ("host = \"127.0.0.1\"\n", true), ("host = \"localhost\"\n", true), ("host = \"::1\"\n", true),
+    ])
+    func smppInClear(_ lines: String, _ isTaken: Bool) throws {
+        let folder = try TemporaryFolder()
+        try folder.write("secret", "s\n")
+        chmod(folder.path + "/secret", 0o600)
+        let kind = "kind = \"smpp\"\nsystem_id = \"shop\"\npassword_file = \"\(folder.path)/secret\"\n" + lines
+        let why = CourierConfigTests.wrong("socket = \"s\"\n" + Self.rest.replacing("kind = \"console\"", with: kind))
+        #expect(why.contains(isTaken ? "nothing is wrong" : "host: codes and the password would go to"), "\(why)")
     }
 }

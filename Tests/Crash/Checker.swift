@@ -110,7 +110,7 @@ final class Checker {
 
     private func allowed(_ opcode: Opcode, _ status: Status) -> Bool {
         switch opcode {
-        case .requestCode, .resend: status == .done || status == .limited || status == .challengeNotOpen || status == .undeliverable
+        case .requestCode, .resend: status == .done || status == .limited || status == .challengeNotOpen || status == .startAnew
         case .verify: status == .done || status == .wrongCode || status == .alreadyVerified || status == .challengeNotOpen
         case .cancel: status == .done || status == .challengeNotOpen
         case .redeemGrant: status == .done || status == .grantInvalid

@@ -62,4 +62,16 @@ import Wire
         _ = try world.open("bob", "+33612345679")
         #expect(world.events.first?.subject != subject)
     }
+
+    /// A message that is given up in a lease tells its challenge's class; what the server says after it is nobody's.
+    @Test func theServersEventsAreNobodys() throws {
+        let world = World()
+        let id = try world.open(as: .knownDevice)
+        world.now += 299_000
+        #expect(world.lease(id).text == "gone")
+        #expect(world.events.first?.assurance == Assurance.knownDevice.rawValue && world.events.first?.uid == nil)
+        world.engine.beginBatch()
+        world.engine.note(.serverDraining, context: world.context, state: &world.state)
+        #expect(world.engine.events.first?.assurance == nil && world.engine.events.first?.uid == nil)
+    }
 }

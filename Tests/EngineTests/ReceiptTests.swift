@@ -101,8 +101,20 @@ import Wire
     @Test(arguments: [
         ("no", "no"), ("error 123", "error 123"),
         ("number +33612345678 is bad", "number +########### is bad"),
-        ("483920", "######"), ("code 0483 920", "code #### 920"), ("", ""),
+        ("483920", "######"), ("code 0483 920", "code #### ###"), ("", ""),
+        ("4-8-3-9-2-0", "#-#-#-#-#-#"), ("(48) 39.20!", "(##) ##.##!"), ("a 12 b 34 c", "a 12 b 34 c"),
+        ("0x0000000B ESME_RINVDSTADR", "0x#######B ESME_RINVDSTADR"), ("48\u{A0}3920", "##\u{A0}####"),
     ]) func reasons(_ said: String, _ kept: String) {
-        #expect(MessageHistory.withoutNumbers(InlineBytes(said)).text == kept)
+        #expect(ReasonMask.withoutNumbers(InlineBytes(said)).text == kept)
+    }
+
+    /// Codes with letters: the code, split or not, in small letters or not, and words of its form.
+    @Test(arguments: [
+        ("KXHQTZ is wrong", "###### is wrong"), ("text: kxhqtz", "text: ######"), ("K X-H Q.T Z", "# #-# #.# #"),
+        ("7KQ2XM too", "###### too"), ("unknown subscriber", "unknown subscriber"), ("REASON5", "REASON5"), ("xKXHQTZx", "x######x"),
+    ]) func codesWithLetters(_ said: String, _ kept: String) {
+        let code = CodeBytes("KXHQTZ")
+        #expect(ReasonMask.withoutCode(InlineBytes(said), code, .lettersAndDigits).text == kept)
+        #expect(ReasonMask.withoutCode(InlineBytes(said), code, .digits).text == said)
     }
 }

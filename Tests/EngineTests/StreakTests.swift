@@ -3,11 +3,13 @@ import Wire
 
 @testable import Engine
 
-/// Failures in a row on one (account, phone): over challenges, resends and sessions, up to blocks and the end of the factor.
+/// Failures in a row on one (account, phone): over challenges, resends and sessions, up to blocks and the end
+/// of the factor.
 @Suite struct StreakTests {
     static let minute: UInt64 = 60_000
 
-    /// Guesses wrong `count` times on fresh challenges, waiting out what has to be waited out; returns the answers' texts.
+    /// Guesses wrong `count` times on fresh challenges, waiting out what has to be waited out; returns the
+    /// answers' texts.
     static func fail(_ world: World, _ count: Int, purpose: UInt16 = 1) throws {
         var id: Bytes16?
         for number in 0..<count {
@@ -17,37 +19,71 @@ import Wire
             }
             let challenge = try #require(id)
             let reply = world.verify(
-                challenge, try world.wrongCode(of: challenge, number % 5), session: UInt64(number - number % 5 + 1),
+                challenge, try world.wrongCode(of: challenge, number % 5),
+                session: UInt64(number - number % 5 + 1),
                 id: world.newID())
             #expect(reply.text == "wrongCode left \(4 - number % 5)", "failure \(number + 1)")
         }
     }
 
-    @Test(arguments: [
-        (StreakPolicy.psd2Payment, [5, 10, 15, 20], [15, 30, 60, 60] as [UInt64]),
-        (.shopLogin, [20, 25, 30, 35], [15, 30, 60, 60]),
-    ])
-    func blocksGrow(_ policy: StreakPolicy, _ failures: [Int], _ minutes: [UInt64]) {
+    /// Log-ins of a class whose share is large enough to see all of its blocks.
+    @Test func blocksOfLoginsGrow() {
         var streak = StreakRecord()
         var got: [Int: UInt64] = [:]
-        for failure in 1...failures[3] {
-            let block = streak.fail(1, policy: policy, now: 1_000)
-            if block > 0 { got[failure] = block }
-            if block > 0 { #expect(streak.blockedUntil[1] == 1_000 + block) }
+        for failure in 1...49 {
+            let block = streak.fail(0, policy: .shopLogin, now: 1_000).blockMs
+            if block > 0 {
+                got[failure] = block / Self.minute
+                #expect(streak.classes[0].blockedUntil == 1_000 + block)
+            }
         }
-        #expect(got == Dictionary(uniqueKeysWithValues: zip(failures, minutes.map { $0 * Self.minute })))
+        #expect(got == [20: 15, 25: 30, 30: 60, 35: 60, 40: 60, 45: 60])
+        #expect(streak.fail(0, policy: .shopLogin, now: 1_000) == (0, true))
+        #expect(streak.isOff(0) && streak.classes[0].blockedUntil == 0 && !streak.isOff(1))
+    }
+
+    /// A threshold is crossed, whichever purpose's failure crosses it.
+    @Test func aLowerThresholdOfAnotherPurposeIsCrossed() {
+        var streak = StreakRecord()
+        for _ in 0..<15 { #expect(streak.fail(1, policy: .shopLogin, now: 5).blockMs == 0) }
+        #expect(streak.fail(1, policy: StreakPolicy(blockAfter: 10), now: 5).blockMs == 15 * Self.minute)
+        #expect(
+            streak.fail(1, policy: .psd2Payment, now: 5).blockMs == 0, "payments' blocks are the account's")
+        #expect(streak.classes[1].failures == 17 && streak.classes[1].sinceBlock == 0)
+    }
+
+    @Test func blocksOfPaymentsGrow() {
+        var payments = PaymentStreak()
+        let got = (1...20).map { failure in
+            payments.fail(policy: .psd2Payment, now: UInt64(failure)) / Self.minute
+        }
+        #expect(got == [0, 0, 0, 0, 15, 0, 0, 0, 0, 30, 0, 0, 0, 0, 60, 0, 0, 0, 0, 60])
+    }
+
+    /// Four a day never block; the fifth within a day does, to the millisecond; a day without one starts the
+    /// lengths anew.
+    @Test func paymentsFailuresCountForADay() {
+        var payments = PaymentStreak()
+        let day = RuleBounds.dayMs
+        for number: UInt64 in 0..<4 { #expect(payments.fail(policy: .psd2Payment, now: number) == 0) }
+        #expect(payments.fail(policy: .psd2Payment, now: day) == 0, "the first is a day old")
+        #expect(payments.fail(policy: .psd2Payment, now: day) == 15 * Self.minute)
+        for number: UInt64 in 0..<4 { _ = payments.fail(policy: .psd2Payment, now: 2 * day - 1 + number) }
+        #expect(payments.fail(policy: .psd2Payment, now: 2 * day + 3) == 30 * Self.minute)
+        for number: UInt64 in 0..<4 { _ = payments.fail(policy: .psd2Payment, now: 3 * day + 3 + number) }
+        #expect(payments.fail(policy: .psd2Payment, now: 3 * day + 8) == 15 * Self.minute)
     }
 
     @Test func fiveFailuresOnAPaymentBlockRequestAndVerify() throws {
         let world = World()
         try Self.fail(world, 5, purpose: 2)
         #expect(world.kinds == [.wrongCode, .attemptsExhausted, .accountBlocked])
-        let block = "blocked failureStreak \(15 * Self.minute)"
+        let block = "blocked paymentStreak \(15 * Self.minute)"
         #expect(world.requestCode(session: 9, purpose: 2).text == block)
         #expect(world.kinds == [.requestRefused])
         #expect(world.quota(session: 9, purpose: 2).text == block)
         world.now += 15 * Self.minute - 1
-        #expect(world.requestCode(session: 9, purpose: 2).text == "blocked failureStreak 1")
+        #expect(world.requestCode(session: 9, purpose: 2).text == "blocked paymentStreak 1")
         world.now += 1
         #expect(world.requestCode(session: 9, purpose: 2).text == "created")
     }
@@ -58,11 +94,11 @@ import Wire
         world.now += 30_000
         let other = try world.open(session: 51, purpose: 2)
         for number in 0..<5 { _ = world.verify(other, try world.wrongCode(of: other, number), session: 51) }
-        let rows = world.state.rows
+        let rows = world.state.withoutEvents
         let code = try world.code(of: open)
-        #expect(world.verify(open, code, session: 50).text == "blocked failureStreak \(15 * Self.minute)")
-        #expect(world.state.rows == rows, "a blocked Verify debits nothing")
-        #expect(world.resend(open, session: 50).text == "blocked failureStreak \(15 * Self.minute)")
+        #expect(world.verify(open, code, session: 50).text == "blocked paymentStreak \(15 * Self.minute)")
+        #expect(world.state.withoutEvents == rows, "a blocked Verify debits nothing")
+        #expect(world.resend(open, session: 50).text == "blocked paymentStreak \(15 * Self.minute)")
         #expect(world.kinds == [.requestRefused])
         // Over is over, blocked or not: like an unknown one.
         #expect(world.verify(other, code, session: 51).text == "challengeNotOpen")
@@ -70,9 +106,9 @@ import Wire
     }
 
     @Test(arguments: [
-        (BlockScope.requestCode, "blocked failureStreak 900000", "verified"),
-        (.verify, "created", "blocked failureStreak 900000"),
-        (.both, "blocked failureStreak 900000", "blocked failureStreak 900000"),
+        (BlockScope.requestCode, "blocked paymentStreak 900000", "verified"),
+        (.verify, "created", "blocked paymentStreak 900000"),
+        (.both, "blocked paymentStreak 900000", "blocked paymentStreak 900000"),
     ])
     func scopes(_ scope: BlockScope, _ request: String, _ verify: String) throws {
         let purpose = World.purpose(2) { purpose in
@@ -91,14 +127,111 @@ import Wire
         #expect(world.verify(open, try world.code(of: open), session: 50).text == late(verify))
     }
 
-    @Test func aBlockIsForOneClassOneAccountOnePhone() throws {
+    /// Payments: the account's, over classes and phones; nobody else's, and no log-in.
+    @Test func aPaymentsBlockIsTheAccounts() throws {
         let world = World(tenants: [World.generous()])
         try Self.fail(world, 5, purpose: 2)
         world.now += 120_000
-        #expect(world.requestCode(session: 9, purpose: 2).refusal?.status == .blocked)
-        #expect(world.requestCode(session: 9, purpose: 2, as: .knownDevice).text == "created")
+        let block = "blocked paymentStreak \(13 * Self.minute)"
+        #expect(world.requestCode(session: 9, purpose: 2).text == block)
+        #expect(world.requestCode(session: 9, purpose: 2, as: .knownDevice).text == block)
+        #expect(world.requestCode("alice", "+33612345679", session: 9, purpose: 2).text == block)
         #expect(world.requestCode("bob", session: 9, purpose: 2).text == "created")
-        #expect(world.requestCode("alice", "+33612345679", session: 9, purpose: 2).text == "created")
+        #expect(world.requestCode(session: 9, as: .knownDevice).text == "created")
+        world.now += 120_000
+        #expect(world.requestCode(session: 9).text == "created", "no log-in is stopped")
+    }
+
+    /// Log-ins: one class on one account and phone.
+    @Test func aLoginsBlockIsForOneClassOneAccountOnePhone() throws {
+        let world = World(tenants: [World.generous()])
+        try Self.fail(world, 20)
+        #expect(world.kinds == [.wrongCode, .attemptsExhausted, .accountBlocked])
+        #expect(world.events.last?.limit == Limit.failureStreak.rawValue)
+        world.now += 120_000
+        #expect(world.requestCode(session: 9).text == "blocked failureStreak \(13 * Self.minute)")
+        #expect(world.requestCode(session: 9, as: .knownDevice).text == "created")
+        #expect(world.requestCode(session: 9, as: .anonymous).text == "created")
+        #expect(world.requestCode("bob", session: 9).text == "created")
+        #expect(world.requestCode("alice", "+33612345679", session: 9).text == "created")
+    }
+
+    /// Sixteen wrong payment codes, a wrong log-in code after each fourth: what a rule by remainders let
+    /// pass.
+    @Test func loginsDontHidePaymentsFailures() throws {
+        let world = World(tenants: [World.generous()])
+        var wrong = 0
+        var blockedAfter: [Int] = []
+        for round: UInt64 in 0..<4 {
+            world.now += RuleBounds.hourMs
+            let payment = world.requestCode(session: 10 + round, purpose: 2)
+            guard let id = payment.challenge?.challenge else {
+                #expect(payment.refusal?.limit == .paymentStreak)
+                continue
+            }
+            for number in 0..<4 {
+                let reply = world.verify(id, try world.wrongCode(of: id, number), session: 10 + round)
+                if reply.refusal?.status == .wrongCode { wrong += 1 }
+                if world.kinds.contains(.accountBlocked) { blockedAfter.append(wrong) }
+            }
+            world.now += 120_000
+            let login = try world.open(session: 20 + round)
+            #expect(
+                world.verify(login, try world.wrongCode(of: login), session: 20 + round).text
+                    == "wrongCode left 4")
+        }
+        #expect(blockedAfter == [5, 10], "\(wrong) wrong payment codes")
+    }
+
+    /// Over the classes that may pay, and over three phones.
+    @Test(arguments: [true, false]) func paymentsFailuresAddUp(_ overClasses: Bool) throws {
+        let world = World(tenants: [World.generous()])
+        var told = 0
+        for number in 0..<5 {
+            world.now += 120_000
+            let asker: Assurance = overClasses && number % 2 == 1 ? .knownDevice : .firstFactor
+            let phone = overClasses ? World.phone : LimitTests.phone(number % 3)
+            let id = try world.open("alice", phone, session: UInt64(number + 1), purpose: 2, as: asker)
+            _ = world.verify(id, try world.wrongCode(of: id), session: UInt64(number + 1))
+            told += world.kinds.count { $0 == .accountBlocked }
+        }
+        #expect(told == 1)
+        #expect(world.events.last?.limit == Limit.paymentStreak.rawValue)
+        #expect(
+            world.requestCode("alice", LimitTests.phone(7), session: 9, purpose: 2).refusal?.limit
+                == .paymentStreak)
+    }
+
+    @Test func paymentsDemandAFirstFactor() {
+        let world = World()
+        #expect(world.requestCode(purpose: 2, as: .anonymous).text == "assuranceTooLow")
+        #expect(world.kinds == [.requestRefused] && world.writes.isEmpty)
+        #expect(
+            world.events.first?.assurance == Assurance.anonymous.rawValue && world.events.first?.uid == 1000)
+        #expect(world.quota(purpose: 2, as: .anonymous).text == "assuranceTooLow")
+    }
+
+    /// A right code clears its own class and the lower ones, and payments only if it pays.
+    @Test func whatARightCodeClears() throws {
+        let world = World(tenants: [World.generous()])
+        for (asker, session): (Assurance, UInt64) in [(.anonymous, 1), (.firstFactor, 2), (.knownDevice, 3)] {
+            let id = try world.open(session: session, as: asker)
+            _ = world.verify(id, try world.wrongCode(of: id), session: session)
+            if asker == .firstFactor {
+                #expect(world.verify(id, try world.code(of: id), session: session).text == "verified")
+            }
+        }
+        let left = (0..<3).map { world.streak().classes[$0].failures }
+        #expect(left == [0, 0, 1])
+        let payment = try world.open("carol", "+33612345679", purpose: 2)
+        for number in 0..<4 { _ = world.verify(payment, try world.wrongCode(of: payment, number)) }
+        world.now += 120_000
+        let login = try world.open("carol", "+33612345679", session: 2)
+        #expect(world.verify(login, try world.code(of: login), session: 2).text == "verified")
+        world.now += 120_000
+        let second = try world.open("carol", "+33612345679", session: 3, purpose: 2)
+        _ = world.verify(second, try world.wrongCode(of: second), session: 3)
+        #expect(world.kinds == [.wrongCode, .accountBlocked], "the log-in didn't clear the four before")
     }
 
     @Test func aStreakOutlivesResendsChallengesAndCancel() throws {
@@ -109,9 +242,9 @@ import Wire
         #expect(world.resend(id).challenge?.attemptsLeft == 3)
         _ = world.verify(id, try world.wrongCode(of: id, 2))
         #expect(world.cancel(id).text == "done")
-        world.now += RuleBounds.dayMs * 40
+        world.now += RuleBounds.dayMs - 60_000
         id = try world.open(session: 2, purpose: 2)
-        #expect(world.streak().failures[1] == 3)
+        #expect(world.streak().classes[1].failures == 3)
         _ = world.verify(id, try world.wrongCode(of: id), session: 2)
         #expect(world.kinds == [.wrongCode])
         _ = world.verify(id, try world.wrongCode(of: id, 1), session: 2)
@@ -128,40 +261,44 @@ import Wire
         #expect(world.state.rows(of: .streak).isEmpty)
     }
 
-    @Test func aHundredFailuresDisableTheFactor() throws {
-        let world = World(tenants: [World.generous()])
-        try Self.fail(world, 99)
-        let id = try world.record(world.state.rows(of: .challenge).last.map { row in
-            Bytes16(
-                high: row.key[0..<8].reduce(0) { $0 << 8 | UInt64($1) },
-                low: row.key[8..<16].reduce(0) { $0 << 8 | UInt64($1) })
-        } ?? .zero)
-        #expect(id.attemptsLeft == 1)
-        world.now += RuleBounds.hourMs
-        let last = try world.open(session: 900)
-        _ = world.verify(last, try world.wrongCode(of: last), session: 900)
-        #expect(world.kinds == [.wrongCode, .factorDisabled])
-        #expect(world.streak().total == 100)
-        // At once, for every class, and for good: no block beside it promises an end.
-        for delay: UInt64 in [0, RuleBounds.hourMs, 400 * RuleBounds.dayMs] {
-            world.now += delay
-            for asker in Assurance.allCases {
-                #expect(world.requestCode(session: 901, as: asker).text == "factorDisabled")
-                #expect(world.kinds == [.requestRefused])
-            }
-            #expect(world.quota(session: 901).text == "factorDisabled")
+    /// The class's share of NIST's hundred: off for itself, at once and for good, while the others go on.
+    @Test(arguments: [(Assurance.anonymous, 50), (.firstFactor, 25), (.knownDevice, 25)])
+    func aUsedUpClassIsOffForItself(_ asker: Assurance, _ share: Int) throws {
+        let world = World(tenants: [World.generous { $0.purposes[0].streak.blockAfter = 200 }])
+        for number in 0..<share {
+            if number % 5 == 0 { world.now += RuleBounds.hourMs }
+            let session = UInt64(number / 5 + 1)
+            let id = try #require(world.requestCode(session: session, as: asker).challenge).challenge
+            _ = world.verify(id, try world.wrongCode(of: id, number % 5), session: session)
+            #expect(world.kinds.contains(.factorDisabled) == (number == share - 1), "failure \(number + 1)")
         }
-        #expect(world.requestCode("bob", session: 902).text == "created")
+        #expect(world.events.last?.assurance == asker.rawValue)
+        for delay: UInt64 in [0, RuleBounds.hourMs, 500 * RuleBounds.dayMs] {
+            world.now += delay
+            #expect(world.requestCode(session: 901, as: asker).text == "factorDisabled")
+            #expect(world.kinds == [.requestRefused])
+            #expect(world.quota(session: 901, as: asker).text == "factorDisabled")
+        }
+        for other in Assurance.allCases where other != asker {
+            #expect(world.requestCode(session: 902, as: other).text == "created")
+        }
+        // A right code of a higher class turns it on again.
+        guard let higher = Assurance(rawValue: asker.rawValue + 1) else { return }
+        world.now += 120_000
+        let id = try #require(world.requestCode(session: 902, as: higher).challenge).challenge
+        #expect(world.verify(id, try world.code(of: id), session: 902).text == "verified")
+        #expect(world.requestCode(session: 903, as: asker).text == "created")
     }
 
-    @Test func aDisabledFactorStopsVerifyAndResend() throws {
+    @Test func aClassThatIsOffStopsVerifyAndResend() throws {
         let world = World()
         let id = try world.open()
         var streak = StreakRecord()
-        for _ in 0..<100 { _ = streak.fail(0, policy: .shopLogin, now: world.now) }
+        for _ in 0..<25 { _ = streak.fail(1, policy: .shopLogin, now: world.now) }
         world.set(streak)
         world.now += 30_000
         #expect(world.verify(id, try world.code(of: id)).text == "factorDisabled")
+        #expect(world.kinds == [.requestRefused])
         #expect(world.resend(id).text == "factorDisabled")
         #expect(world.kinds == [.requestRefused])
     }
@@ -169,7 +306,9 @@ import Wire
     @Test func countersSaturate() {
         var streak = StreakRecord()
         for _ in 0..<70_000 { _ = streak.fail(1, policy: .shopLogin, now: 5) }
-        #expect(streak.total == .max)
-        #expect(streak.failures[1] == .max)
+        #expect(streak.classes[1].failures == .max)
+        var payments = PaymentStreak()
+        for _ in 0..<3_000 { _ = payments.fail(policy: .psd2Payment, now: 5) }
+        #expect(payments.blockedUntil == 5 + 60 * Self.minute)
     }
 }

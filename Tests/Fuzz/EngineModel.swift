@@ -85,7 +85,7 @@ struct EngineModel {
         }
         switch request {
         case .status, .quota, .checkGrant: try expect(!facts.wrote && facts.events.isEmpty, "a lookup writes")
-        case .requestCode, .resend, .verify, .cancel, .redeemGrant, .report, .receipt: break
+        case .requestCode, .resend, .verify, .cancel, .redeemGrant, .report, .receipt, .unblock: break
         }
         for event in facts.events where event.kind == EventPush.Kind.challengeSuperseded.rawValue {
             if let place = index(event.challenge) { challenges[place].hasEnded = true }
@@ -175,7 +175,7 @@ struct EngineModel {
 
     private func mayRefuse(_ status: Status?) -> Bool {
         switch status {
-        case .blocked, .limited, .factorDisabled, .requestTooOld, .requestFromFuture, .requestIdConflict: true
+        case .blocked, .limited, .startAnew, .factorDisabled, .requestTooOld, .requestFromFuture, .requestIdConflict: true
         default: false
         }
     }

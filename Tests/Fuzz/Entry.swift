@@ -24,6 +24,8 @@
     private typealias Chosen = SmppFuzz
 #elseif vendors
     private typealias Chosen = VendorsFuzz
+#elseif desks
+    private typealias Chosen = DesksFuzz
 #endif
 
 /// libFuzzer's entry: a broken promise traps, so that libFuzzer keeps the input.

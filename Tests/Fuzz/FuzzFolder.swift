@@ -17,7 +17,8 @@ final class FuzzFolder: Sendable {
         return []
     }()
 
-    private static func removeTree(_ path: String) {
+    /// A folder and what is in it, if it is there.
+    static func removeTree(_ path: String) {
         guard let folder = opendir(path) else { return }
         defer { closedir(folder) }
         while let entry = readdir(folder) {

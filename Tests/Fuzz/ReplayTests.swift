@@ -6,7 +6,7 @@ import Testing
     static let targets: [any FuzzTarget.Type] = [
         FramesFuzz.self, MessagesFuzz.self, JournalFuzz.self, RecoveryFuzz.self, StoreFuzz.self, RecordsFuzz.self,
         FieldsFuzz.self, ConfigFuzz.self, TextsFuzz.self, EngineFuzz.self, SmppFuzz.self,
-        VendorsFuzz.self,
+        VendorsFuzz.self, DesksFuzz.self,
     ]
 
     static let folder = URL(filePath: #filePath).deletingLastPathComponent()

@@ -90,7 +90,21 @@ import Testing
         // Looked at while the secret is lent: afterwards it may be gone.
         let flags = secret.withUnsafeBytes { Self.flags(of: UInt(bitPattern: $0.baseAddress)) }
         let words = try #require(flags, "the secret's mapping is listed").split(separator: " ")
-        #expect(words.contains("dd"), "\(words)")
+        #expect(words.contains("dd") && words.contains("lo"), "\(words)")
+    }
+
+    /// Secrets lie side by side, and the next one at the place of one that has ended begins with zeros.
+    @Test func anEndedSecretIsGone() {
+        let before = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8))?.split(separator: "\n").count ?? 0
+        for _ in 0..<2_000 {
+            let secret = SecretBytes(count: 100) { $0.initializeMemory(as: UInt8.self, repeating: 0xA5) }
+            #expect(secret.count == 100)
+            let next = SecretBytes(count: 80)
+            #expect(next.withUnsafeBytes { $0.allSatisfy { $0 == 0 } })
+        }
+        let keys = (0..<2_000).map { _ in MACKey(Self.secret()) }
+        let after = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8))?.split(separator: "\n").count ?? 0
+        #expect(keys.count == 2_000 && after < before + 50, "\(before) mappings, then \(after)")
     }
 
     /// The line `VmFlags` of the mapping that holds `address`.

@@ -78,7 +78,7 @@ extension TestStore {
         var rows: [(key: [UInt8], value: [UInt8])] = []
         for (key, value) in zip(try scan(table).map(\.key), try store.environment.values(Int(table))) {
             let (id, nonce) = value.withUnsafeBytes { (Envelope.dataKey($0), Envelope.nonce($0)) }
-            guard let cipher = store.keyring.key(id)?.tableCipher() else { throw StoreError.poisoned }
+            guard let cipher = try store.keyring.key(id)?.tableCipher() else { throw StoreError.poisoned }
             let count = try key.withUnsafeBytes { k in
                 try value.withUnsafeBytes { sealed in
                     try plain.withUnsafeMutableBytes { try opener.open(table: table, key: k, sealed: sealed, into: $0) }

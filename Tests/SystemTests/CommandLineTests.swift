@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import Testing
 
-/// The three programs' command lines: help, versions, wrong usage.
+/// The programs' command lines: help, versions, wrong usage.
 @Suite struct CommandLineTests {
     @Test func eachProgramExplainsItself() throws {
         let folder = try TemporaryFolder()

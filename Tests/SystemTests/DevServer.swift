@@ -7,6 +7,7 @@ final class DevServer {
     private let courier: String
     private var process: Process
 
+    var pid: Int32 { process.processIdentifier }
     var socket: String { folder.path + "/.otpd-dev/otpd.sock" }
 
     init(courier: String = "spool") throws {

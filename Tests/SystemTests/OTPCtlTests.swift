@@ -6,6 +6,20 @@ import Wire
 
 /// Every otpctl command against a real server: text, `--json`, exit codes.
 @Suite struct OTPCtlTests {
+    /// A courier's word can't steer the operator's terminal.
+    @Test func whatACourierSaysIsEscaped() throws {
+        let server = try DevServer()
+        let courier = try Peer(server.socket)
+        var route = ReportRoute()
+        (route.gateway, route.breaker) = (InlineBytes("g\u{1B}[2J\u{9B}\u{202E}é"), 1)
+        try courier.send(route, 2)
+        while let frame = try courier.next(), frame.correlation != 2 {}
+        let routes = try server.both("routes")
+        #expect(routes.text.out.contains("g\\u{1b}[2J\\u{9b}\\u{202e}é"), "\(routes.text)")
+        #expect(!routes.text.out.contains("\u{1B}"))
+        #expect(routes.json.out.contains("\\u001b[2J"))
+    }
+
     @Test func theMainJob() throws {
         let server = try DevServer()
         let ping = try server.both("ping")
@@ -93,6 +107,15 @@ import Wire
         #expect(try drained.objects().count == 1)
         #expect(try server.ended() == 0)
         #expect(try server.ctl("ping").code == 6)
+    }
+
+    /// Before anything is looked for: no such number of seconds can be waited.
+    @Test(arguments: ["nan", "-nan", "inf", "-inf", "1e300", "86401", "0", "-1"])
+    func exit2ForATimeThatNobodyCanWait(seconds: String) throws {
+        let folder = try TemporaryFolder()
+        let outcome = try Program.otpctl.run("ping", "--timeout=\(seconds)", in: folder)
+        #expect(outcome.code == 2, "\(outcome)")
+        #expect(outcome.err.contains("--timeout takes seconds: more than 0, at most 86400"), "\(outcome)")
     }
 
     @Test func exit6WhenNobodyIsThere() throws {

@@ -64,6 +64,8 @@ enum Program: String, CaseIterable {
     case otpd = "otpd"
     case otpctl = "otpctl"
     case courier = "otp-courier"
+    case bench = "otp-bench"
+    case receipts = "otp-receipts"
 
     var path: String { Self.folder + "/" + rawValue }
 
@@ -73,7 +75,9 @@ enum Program: String, CaseIterable {
     }()
 
     /// Starts it with output to files in `folder`, which is its working directory too.
-    func start(_ arguments: [String], in folder: TemporaryFolder, log: String) throws -> Process {
+    func start(
+        _ arguments: [String], in folder: TemporaryFolder, log: String, backtrace: String = "enable=no"
+    ) throws -> Process {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
@@ -82,7 +86,7 @@ enum Program: String, CaseIterable {
         let sanitizers = ProcessInfo.processInfo.environment.filter {
             ["ASAN_SYMBOLIZER_PATH", "LSAN_OPTIONS", "TSAN_OPTIONS"].contains($0.key)
         }
-        process.environment = ["SWIFT_BACKTRACE": "enable=no", "TMPDIR": folder.path]
+        process.environment = ["SWIFT_BACKTRACE": backtrace, "TMPDIR": folder.path]
             .merging(sanitizers) { own, _ in own }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try handle(folder.path + "/" + log + ".out")

@@ -88,7 +88,12 @@ import Testing
 
     @Test(arguments: [
         (["--purpose", "lunch"], "it has login (1), payment (2)"), (["--host", "x"], "--client is"), (["--client", "web"], "--client is"),
-        (["--client", "web", "--host", "evil.example"], "isn't in the tenant's `hosts`"), (["--code", "12345"], "6 letters or digits"),
+        (["--client", "web", "--host", "evil.example"], "isn't in the tenant's `hosts`"),
+        (
+            ["--client", "android", "--app-hash", "AAAAAAAAAAA"],
+            "isn't in the tenant's `android_hashes` (it has FA+9qCX9VSu)"
+        ),
+        (["--code", "12345"], "6 letters or digits"),
         (["--code", "12345é"], "6 letters or digits"), (["--amount", "5"], "all of --amount, --currency and --payee"),
         (["--amount", "5", "--currency", "EUR", "--payee", "x"], "isn't a payment"),
         (["--purpose", "payment", "--amount", "5.001", "--currency", "EUR", "--payee", "x"], "at most 2 digits"),

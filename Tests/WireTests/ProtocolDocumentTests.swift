@@ -29,6 +29,7 @@ import Wire
         ("DrainRoute", FieldLister.list(DrainRoute.self)),
         ("Subscribe", FieldLister.list(Subscribe.self)), ("Subscribe reply", FieldLister.list(Subscribe.Reply.self)),
         ("Event", FieldLister.list(EventPush.self)), ("Acknowledge", FieldLister.list(Acknowledge.self)),
+        ("Unblock", FieldLister.list(Unblock.self)),
         ("Stats reply", FieldLister.list(Stats.Reply.self)),
     ]
 

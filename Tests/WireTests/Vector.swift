@@ -85,6 +85,9 @@ struct FieldPrinter: FieldCoder {
     mutating func blob8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) {
         add(name, value.isTooLong ? "too long (\(value.declaredCount))" : hex(value.array))
     }
+    mutating func judged8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) {
+        blob8(name, &value)
+    }
     mutating func blob16<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) { blob8(name, &value) }
     mutating func tagged(_ tag: Wire.Tag, _ name: StaticString, _ value: inout UInt8?) { if let value { add(name, value) } }
     mutating func tagged(_ tag: Wire.Tag, _ name: StaticString, _ value: inout UInt64?) { if let value { add(name, value) } }

@@ -95,6 +95,7 @@ import Wire
         case "Subscribe reply": return try reply(Subscribe.Reply.self)
         case "Event": return try push(EventPush.self)
         case "Acknowledge": return try request(Acknowledge.self)
+        case "Unblock": return try request(Unblock.self)
         case "Stats": return try request(Stats.self)
         case "ReportRoute": return try request(ReportRoute.self)
         case "ReportRoute reply": return try reply(ReportRoute.Reply.self)

@@ -44,8 +44,9 @@ final class BenchPeer {
 
     /// From now on a read that takes longer fails.
     func limitReads(seconds: Int) {
-        var time = timeval(tv_sec: seconds, tv_usec: 0)
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+        // A `timeval` by its layout: which module owns the type depends on what else the package builds.
+        var time = (seconds: seconds, micros: 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout.size(ofValue: time)))
     }
 
     func requestID(_ generator: inout SeededGenerator) -> Bytes16 {

@@ -59,7 +59,7 @@ struct KnownHistory {
             request.purpose = 2
             let (challenge, code) = try KnownHistory.ask(request, peer, courier)
             for _ in 0..<5 { _ = try KnownHistory.verify(challenge, request, wrong(code), peer, &generator) }
-            full.append((request, .failureStreak))
+            full.append((request, .paymentStreak))
         }
         let request = shoppers.request(peer, &generator)
         let (challenge, code) = try KnownHistory.ask(request, peer, courier)

@@ -2,14 +2,14 @@ import ArgumentParser
 
 /// `otp-bench`: loads and torments an otpd that it starts itself, in a folder of its own.
 @main
-struct OTPBench: ParsableCommand {
+struct OTPBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "otp-bench",
         abstract: "Measure otpd, race it, torment it: each against a server of its own.",
         version: "otp-bench 0.1",
         subcommands: [
             BenchCommand.self, LoadCommand.self, Gate.self, Prefill.self, Cycle.self, Race.self, Hostile.self,
-            HostilePeers.self, UserAttack.self, Bitflips.self, DeadGateway.self,
+            HostilePeers.self, UserAttack.self, Bitflips.self, DeadGateway.self, Stall.self,
         ])
 }
 

@@ -13,7 +13,7 @@ import otpd_client as otpd
 def main():
     path = sys.argv[1] if len(sys.argv) > 1 else ".otpd-dev/otpd.sock"
     session = hashlib.sha256(b"the browser's session cookie").digest()
-    account, phone = b"alice@example.com", b"+33612345678"
+    account, phone = "alice@example.com", "+33612345678"
     with otpd.Client(path) as client:
         try:
             challenge = client.request_code(account, phone, session)["challenge"]
@@ -21,7 +21,7 @@ def main():
             sys.exit(f"no code now ({no.status}, {no.limit}); again in {no.retry_after_ms / 1000:.0f} s")
         while True:
             try:
-                grant = client.verify(challenge, session, input("code: ").strip().encode())["grant"]
+                grant = client.verify(challenge, session, input("code: ").strip())["grant"]
                 break
             except otpd.Refused as no:
                 if no.status not in ("wrongCode", "invalidCode"):

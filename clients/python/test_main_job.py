@@ -1,9 +1,12 @@
 """The client against a running otpd: the main job, each refusal, retries over lost connections."""
 
 import os
+import re
+import signal
 import socket
 import tempfile
 import threading
+import time
 import unittest
 
 import otpd_client as otpd
@@ -66,6 +69,8 @@ class MainJob(unittest.TestCase):
             self.assertGreater(event["cursor"], cursor)
             cursor = event["cursor"]
             kinds.append(event["kind"])
+        # Refusals of grants may have events, too.
+        kinds = [kind for kind in kinds if kind != "requestRefused"]
         self.assertEqual(kinds, ["codeRequested", "codeSubmitted", "wrongCode", "codeVerified", "grantRedeemed"])
         self.client.acknowledge(cursor, len(kinds))
         self.assertGreater(self.client.stats()["verified_total"], 0)
@@ -86,6 +91,9 @@ class MainJob(unittest.TestCase):
             self.refused("invalidPhone", self.client.request_code, b"eve", phone[:255], SESSION)
         for account in (b"", b"a" * 129):
             self.refused("invalidAccount", self.client.request_code, account, b"+33612345670", SESSION)
+        for code in ("1" * 17, "1" * 255, "1" * 300, "12 34", "١٢٣٤٥٦", "", None):
+            refusal = self.refused("invalidCode", self.client.verify, bytes(16), SESSION, code)
+            self.assertEqual(refusal.neutral, "tryAgain")
         self.refused("invalidSession", self.client.request_code, b"eve", b"+33612345670", bytes(32))
         self.refused("unknownPurpose", self.client.request_code, b"eve", b"+33612345670", SESSION, purpose=99)
 
@@ -97,6 +105,80 @@ class MainJob(unittest.TestCase):
     def test_no_server(self):
         with self.assertRaises(otpd.Unknown):
             otpd.Client(self.server.path + "-not", retries=0).ping()
+
+
+@unittest.skipUnless(os.environ.get("OTPD") or (ROOT / ".build/debug/otpd").exists(), "otpd isn't built")
+class Restarts(unittest.TestCase):
+    def test_six_restarts_cost_no_call(self):
+        server = Server()
+        self.addCleanup(server.stop)
+        client = otpd.Client(server.path)
+        self.addCleanup(client.close)
+        client.subscribe()
+        wrong, counts, is_over = [], [], threading.Event()
+
+        def work(thread):
+            count = 0
+            while not is_over.is_set():
+                try:
+                    client.ping()
+                    client.verify(bytes(16), SESSION, "123456")
+                except otpd.Refused as refused:
+                    if refused.status != "challengeNotOpen":
+                        wrong.append(refused)
+                except Exception as error:
+                    wrong.append(error)
+                count += 1
+            counts.append(count)
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for how in (signal.SIGTERM, signal.SIGKILL) * 3:
+            server.restart(how)
+            time.sleep(0.1)
+        is_over.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+        self.assertGreater(sum(counts), 50)
+        with self.assertRaises(otpd.Closed):
+            while client.push(1):
+                pass
+
+
+@unittest.skipUnless(os.environ.get("OTPD") or (ROOT / ".build/debug/otpd").exists(), "otpd isn't built")
+class Readme(unittest.TestCase):
+    def test_its_blocks_run(self):
+        server = Server()
+        self.addCleanup(server.stop)
+        text = (ROOT / "clients/python/README.md").read_text()
+        blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+        self.assertEqual(len(blocks), 2)
+        page = {}
+        exec("\n".join(blocks).replace("/run/otpd/otpd.sock", server.path), page)
+        self.addCleanup(page["client"].close)
+        courier = otpd.Client(server.path)
+        self.addCleanup(courier.close)
+        courier.lease(1)
+        cookie = b"a browser"
+        challenge = page["ask"]("alice", "+33612345678", cookie)
+        code = courier.push(5)["text"][:6]
+        wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+        for typed in (wrong, "1" * 300):
+            self.assertIn("Try again", page["log_in"]("alice", cookie, challenge, typed))
+        self.assertEqual(page["log_in"]("alice", cookie, b"forged", code), "Start again.")
+        for post in range(2):
+            self.assertIsNone(page["log_in"]("alice", cookie, challenge, code, 1))
+        kinds = []
+
+        def handle(event):
+            kinds.append(event["kind"])
+            if event["kind"] == "grantRedeemed":
+                raise InterruptedError
+            return True
+        with self.assertRaises(InterruptedError):
+            page["follow"](None, handle)
+        self.assertIn("codeVerified", kinds)
 
 
 class Retries(unittest.TestCase):
@@ -156,12 +238,13 @@ class Retries(unittest.TestCase):
 class Errors(unittest.TestCase):
     def test_fields_are_checked_before_anything_is_sent(self):
         client = otpd.Client("/nonexistent")
-        with self.assertRaises(ValueError):
-            client.verify(b"short", SESSION, b"123456", request_id=bytes(16))
-        with self.assertRaises(TypeError):
-            client.verify(bytes(16), SESSION, b"123456", request_id=bytes(16), colour=b"red")
-        with self.assertRaises(ValueError):
-            otpd.Client("/nonexistent", retries=9)
+        for status, call in (
+                ("challengeNotOpen", lambda: client.verify(b"short", SESSION, b"123456", request_id=bytes(16))),
+                ("unsupportedField", lambda: client.verify(bytes(16), SESSION, b"123456", colour=b"red")),
+                ("unsupportedField", lambda: otpd.Client("/nonexistent", retries=9))):
+            with self.assertRaises(otpd.Refused) as caught:
+                call()
+            self.assertEqual(caught.exception.status, status)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -61,7 +62,7 @@ class Frames(unittest.TestCase):
             kind = kinds.get(name, "")
             if isinstance(value, int):
                 lines.append((name, str(value)))
-            elif kind.startswith("blob") and len(value) > wire._maximum(kind):
+            elif kind.startswith("judged") and len(value) > wire._maximum(kind):
                 lines.append((name, f"too long ({len(value)})"))
             else:
                 lines.append((name, value.hex()))
@@ -96,12 +97,15 @@ class Server:
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="otpd-py-")
-        binary = os.environ.get("OTPD", ROOT / ".build/debug/otpd")
-        dev = os.path.join(self.folder, "dev")
+        self.dev = os.path.join(self.folder, "dev")
+        self.path = os.path.join(self.dev, "otpd.sock")
         self.log = open(os.path.join(self.folder, "log"), "wb")
-        self.process = subprocess.Popen([binary, "--dev", "--dev-folder", dev, "--courier", "none"], cwd=self.folder,
-                                        stdout=self.log, stderr=subprocess.STDOUT)
-        self.path = os.path.join(dev, "otpd.sock")
+        self.start()
+
+    def start(self):
+        binary = os.environ.get("OTPD", ROOT / ".build/debug/otpd")
+        self.process = subprocess.Popen([binary, "--dev", "--dev-folder", self.dev, "--courier", "none"],
+                                        cwd=self.folder, stdout=self.log, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -113,6 +117,12 @@ class Server:
                     self.stop()
                     raise RuntimeError("otpd didn't start; run `swift build` first")
                 time.sleep(0.02)
+
+    def restart(self, how=signal.SIGTERM):
+        """Ends it in this way and starts it anew on the same data."""
+        self.process.send_signal(how)
+        self.process.wait(10)
+        self.start()
 
     def stop(self):
         self.process.terminate()
@@ -156,7 +166,42 @@ class Sessions(unittest.TestCase):
         else:
             got = f"refusal {wire.STATUSES[wire.decode('Refusal', body)['status']]}"
         self.assertEqual(got, what)
+        self.body = body[2:]
         return buffer[used:]
+
+    def told(self, what):
+        """The bytes of a field of the last reply."""
+        message, name = what
+        kind = dict((name, kind) for kind, name in wire.MESSAGES[message][0])[name]
+        value = wire.decode(message, self.body)[name]
+        return value if isinstance(value, bytes) else value.to_bytes(int(kind[1:]) // 8, "big")
+
+    def run_script(self, pairs):
+        """A session whose bytes depend on what the server said: in order, each `send` byte by byte."""
+        names, message = {}, None
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(5)
+            sock.connect(self.server.path)
+            buffer = b""
+            for key, value in pairs:
+                if key == "send":
+                    for name, known in names.items():
+                        value = value.replace("{" + name + "}", known.hex())
+                    for byte in bytes.fromhex(value):
+                        sock.sendall(bytes([byte]))
+                elif key == "receive":
+                    buffer = self.expect(sock, buffer, value)
+                    message = value.partition(" ")[2]
+                    if message == "Hello reply":
+                        engine_time = self.told((message, "engine_time_ms"))
+                elif key == "expect":
+                    name, number = value.split()
+                    self.assertEqual(int.from_bytes(self.told((message, name)), "big"), int(number))
+                elif key == "capture":
+                    name, field = value.split()
+                    names[name] = self.told((message, field))
+                else:
+                    names[value] = engine_time[2:] + os.urandom(10)
 
     def run_steps(self, groups):
         """`groups`: (chunks to send, lines to receive) in turn, on one connection."""
@@ -179,7 +224,11 @@ class Sessions(unittest.TestCase):
         for path in files:
             with self.subTest(path.stem):
                 pairs = read(path)
-                self.assertFalse({key for key, _ in pairs} - {"send", "receive"}, "keys that this runner doesn't know")
+                keys = {key for key, _ in pairs}
+                self.assertFalse(keys - {"send", "receive", "expect", "capture", "id"}, "keys that this runner doesn't know")
+                if keys - {"send", "receive"}:
+                    self.run_script(pairs)
+                    continue
                 sent = b"".join(bytes.fromhex(value) for key, value in pairs if key == "send")
                 receives = [value for key, value in pairs if key == "receive"]
                 turns = []

@@ -10,8 +10,12 @@
 
 /// prctl(PR_SET_PDEATHSIG, signal): this process gets `signal` when its parent dies.
 int linux_die_with_parent(int signal);
-/// prctl(PR_SET_DUMPABLE, 0) and RLIMIT_CORE 0: no core dump, no ptrace by the same user.
-int linux_forbid_dumps(void);
+/// A crash of this process shows nothing of its memory: no core dump, no ptrace by the same user (PR_SET_DUMPABLE 0, RLIMIT_CORE 0), and
+/// none of the registers, memory and backtrace that Swift's runtime prints. Whatever SWIFT_BACKTRACE says, the runtime's handlers of
+/// fatal signals are taken out again. Each program calls it first in `main`: the runtime put them in before.
+int linux_crash_silently(void);
+/// Overwrites the part of the stack that calls before this one used and left. What they had in variables were codes and states of keys.
+void linux_wipe_stack(void);
 /// madvise(MADV_DONTDUMP): keeps `length` bytes at a page boundary out of core dumps.
 int linux_dont_dump(void *address, size_t length);
 /// SO_PEERCRED of a connected Unix socket: who was at the other end when it connected.

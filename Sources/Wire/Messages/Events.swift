@@ -96,6 +96,7 @@ public struct EventPush: PushMessage {
         case serverDraining = 17
         case requestQuarantined = 18
         case refusalsCounted = 19
+        case accountUnblocked = 20
 
         /// The name in output.
         public var name: String { String(describing: self) }
@@ -125,6 +126,16 @@ public struct EventPush: PushMessage {
     public var attemptsLeft: UInt8 = 0xFF
     /// How many, where one event stands for several.
     public var count: UInt64?
+    /// The user id of who asked; `nil` = the server itself, or a server that didn't note it.
+    public var uid: UInt64?
+    /// The `Assurance` of who asked; `nil` = none, or not known.
+    public var assurance: UInt8?
+    /// The request passed, and these limits in shadow mode would have refused it: a `Limit` a byte.
+    public var shadowLimits = InlineBytes<16>()
+    /// Who acted, as the web tier or the operator's tool named them.
+    public var actor = InlineBytes<64>()
+    /// Why they acted.
+    public var reason = InlineBytes<128>()
 
     public init() {}
 
@@ -141,6 +152,11 @@ public struct EventPush: PushMessage {
         try c.u8("limit", &limit)
         try c.u8("attempts_left", &attemptsLeft)
         try c.tagged(.ignorable(1), "count", &count)
+        try c.tagged(.ignorable(2), "uid", &uid)
+        try c.tagged(.ignorable(3), "assurance", &assurance)
+        try c.tagged(.ignorable(4), "shadow_limits", &shadowLimits)
+        try c.tagged(.ignorable(5), "actor", &actor)
+        try c.tagged(.ignorable(6), "reason", &reason)
     }
 }
 

@@ -61,6 +61,8 @@ public struct GrantReply: Message, Equatable {
     public var challenge = Bytes16.zero
     /// Who issued it; `dev` = a development server.
     public var issuer = InlineBytes<64>()
+    /// 1 = told again: an earlier request of the same bytes spent it. `nil` = this one did, or it was only looked at.
+    public var repeated: UInt8?
 
     public init() {}
 
@@ -70,5 +72,6 @@ public struct GrantReply: Message, Equatable {
         try c.u64("expires_at_ms", &expiresAtMs)
         try c.bytes16("challenge", &challenge)
         try c.tagged(.ignorable(1), "issuer", &issuer)
+        try c.tagged(.ignorable(2), "repeated", &repeated)
     }
 }

@@ -20,20 +20,25 @@ public struct Quota: RequestMessage {
     public mutating func fields<C: FieldCoder>(_ c: inout C) throws(WireError) {
         try c.u16("purpose", &purpose)
         try c.u8("assurance", &assurance)
-        try c.blob8("account", &account)
-        try c.blob8("phone", &phone)
+        try c.judged8("account", &account)
+        try c.judged8("phone", &phone)
         try c.bytes32("session", &session)
         try c.tagged(.ignorable(2), "client_ip", &clientIP)
     }
 
     /// Nothing would refuse now.
     public struct Reply: Message, Equatable {
-        /// Sends left this hour, the least over phone and account, unverified ones.
+        /// No limit says how many.
+        public static let unlimited: UInt8 = 0xFF
+
+        /// Sends left this hour: the least over the enforced limits of an hour. `unlimited` = none is enforced.
         public var sendsLeftHour: UInt8 = 0
-        /// Sends left this day.
+        /// Sends left this day, likewise.
         public var sendsLeftDay: UInt8 = 0
-        /// Challenges that may still be opened on the phone.
+        /// Challenges that may still be opened on the phone, likewise.
         public var openLeft: UInt8 = 0
+        /// What each limit that isn't off has left: its `Limit`, then how many, for each.
+        public var left = InlineBytes<32>()
 
         public init() {}
 
@@ -42,6 +47,7 @@ public struct Quota: RequestMessage {
             try c.u8("sends_left_hour", &sendsLeftHour)
             try c.u8("sends_left_day", &sendsLeftDay)
             try c.u8("open_left", &openLeft)
+            try c.tagged(.ignorable(1), "left", &left)
         }
     }
 }

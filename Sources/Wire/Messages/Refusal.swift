@@ -11,7 +11,7 @@ public struct Refusal: Message, Equatable, Error {
     public var neutral: UInt8 = 0
     /// Attempts left on the challenge; `noAttempts` where it doesn't apply.
     public var attemptsLeft: UInt8 = Refusal.noAttempts
-    /// Milliseconds after which the same request could pass; 0 = doesn't apply.
+    /// Milliseconds after which the same request could pass; where only a new one can, that one; of a block, its end. 0 = doesn't apply.
     public var retryAfterMs: UInt32 = 0
 
     public init() {}
@@ -19,7 +19,8 @@ public struct Refusal: Message, Equatable, Error {
     public init(_ status: Status, limit: Limit = .none, attemptsLeft: UInt8 = Refusal.noAttempts, retryAfterMs: UInt64 = 0) {
         statusCode = status.rawValue
         limitCode = limit.rawValue
-        neutral = status.neutralClass.rawValue
+        // With a wait, "start again" would only lead to the next refusal: the shopper is told to wait.
+        neutral = (status == .startAnew && retryAfterMs > 0 ? NeutralClass.wait : status.neutralClass).rawValue
         self.attemptsLeft = attemptsLeft
         self.retryAfterMs = UInt32(clamping: retryAfterMs)
     }

@@ -19,7 +19,7 @@ public struct Verify: RequestMessage {
         try c.bytes16("request_id", &requestID)
         try c.bytes16("challenge", &challenge)
         try c.bytes32("session", &session)
-        try c.blob8("code", &code)
+        try c.judged8("code", &code)
         try c.tagged(.ignorable(2), "client_ip", &clientIP)
     }
 
@@ -35,6 +35,8 @@ public struct Verify: RequestMessage {
         public var expiresAtWallMs: UInt64 = 0
         /// Who issued it; `dev` = a development server.
         public var issuer = InlineBytes<64>()
+        /// 1 = told again: an earlier request of the same bytes was accepted. `nil` = this one was.
+        public var repeated: UInt8?
 
         public init() {}
 
@@ -45,6 +47,7 @@ public struct Verify: RequestMessage {
             try c.u64("expires_at_ms", &expiresAtMs)
             try c.u64("expires_at_wall_ms", &expiresAtWallMs)
             try c.tagged(.ignorable(1), "issuer", &issuer)
+            try c.tagged(.ignorable(2), "repeated", &repeated)
         }
     }
 }

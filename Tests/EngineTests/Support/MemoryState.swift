@@ -29,9 +29,12 @@ struct MemoryState: State {
     /// Since it was last emptied, in order.
     var changes: [Change] = []
     var now: UInt64 = 0
+    /// Since the beginning.
+    private(set) var reads = 0
     var epoch: UInt32 = 1
 
     mutating func read(_ table: Table, _ key: RecordKey, into record: borrowing RecordBuffer) -> Bool {
+        reads += 1
         guard let row = rows[place(table, key)], row.expiresAt == 0 || row.expiresAt > now else { return false }
         _ = record.fill { buffer in
             row.value.withUnsafeBytes { buffer.copyMemory(from: $0) }

@@ -21,12 +21,12 @@ extension World {
     }
 
     func streak(_ account: String = "alice", _ phone: String = World.phone, tenant: UInt32 = 1) -> StreakRecord {
-        engine.readStreak(engine.streakIndex(tenant, AccountBytes(account), PhoneBytes(phone)), &state)
+        engine.readStreak(engine.streakIndex(tenant, AccountBytes(account), PhoneBytes(phone)), now, &state)
     }
 
     /// Puts a streak where failures would have led.
     func set(_ streak: StreakRecord, _ account: String = "alice", _ phone: String = World.phone) {
-        engine.write(streak, engine.streakIndex(1, AccountBytes(account), PhoneBytes(phone)), .shopLogin, now, &state)
+        engine.write(streak, engine.streakIndex(1, AccountBytes(account), PhoneBytes(phone)), &state)
     }
 
     func code(of id: Bytes16, sourceLocation: SourceLocation = #_sourceLocation) throws -> CodeBytes {
@@ -54,6 +54,11 @@ extension World {
     }
 
     var kinds: [EventPush.Kind?] { events.map { EventPush.Kind(rawValue: $0.kind) } }
+}
+
+extension StreakRecord {
+    /// Over all classes.
+    var total: Int { (0..<3).reduce(0) { $0 + Int(classes[$1].failures) } }
 }
 
 extension PhoneRecord {

@@ -17,6 +17,8 @@ final class World {
     var caller = Caller(tenant: 1, uid: 1000)
     /// What the last request wrote, in order.
     private(set) var changes: [MemoryState.Change] = []
+    /// The same without its events.
+    var writes: [MemoryState.Change] { changes.filter { $0.table != .event } }
     /// The events of the last request.
     private(set) var events: [EventPush] = []
     private(set) var sequence: UInt64 = 0
@@ -140,6 +142,19 @@ extension World {
         m.session = World.session(session)
         m.code = code
         return send(.verify(m))
+    }
+
+    func unblock(
+        _ account: String = "alice", _ phone: String = World.phone, actor: String = "maria", reason: String = "called back",
+        id: Bytes16? = nil
+    ) -> Reply {
+        var m = Unblock()
+        m.requestID = id ?? newID()
+        m.account = AccountBytes(account)
+        m.phone = PhoneBytes(phone)
+        m.actor = InlineBytes(actor)
+        m.reason = InlineBytes(reason)
+        return send(.unblock(m))
     }
 
     func cancel(_ challenge: Bytes16, session: UInt64 = 1, id: Bytes16? = nil) -> Reply {

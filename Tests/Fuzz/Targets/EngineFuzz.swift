@@ -77,6 +77,12 @@ struct EngineScript {
         case 14: now += EngineScript.steps[Int(a % 16)]
         default:
             now += EngineScript.steps[Int(a % 16)]
+            if b & 0xF0 == 0xE0 {
+                var m = Unblock()
+                (m.requestID, m.account, m.phone) = (newID(c), EngineScript.accounts[Int(a & 3)], EngineScript.phones[Int(b & 3)])
+                (m.actor, m.reason) = (InlineBytes("fuzz"), InlineBytes([c]))
+                try decide(.unblock(m), caller)
+            }
             // A restored backup: all that was open is void.
             if b == 0xFF {
                 state.epoch += 1
@@ -243,6 +249,7 @@ extension Request {
         case .verify(let m): m.requestID
         case .cancel(let m): m.requestID
         case .redeemGrant(let m): m.requestID
+        case .unblock(let m): m.requestID
         case .status, .quota, .checkGrant, .report, .receipt: .zero
         }
     }

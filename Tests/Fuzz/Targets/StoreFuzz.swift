@@ -113,7 +113,7 @@ enum StoreFuzz: FuzzTarget {
         let isSound = bytes == keys.file || isEmpty
         // Bytes 4..<12 of an entry, its time, are authenticated too; so are the head's format and check value.
         try expect((opened != nil) == isSound, "a keyring is \(isSound ? "sound and refused" : "changed, and opens")")
-        if let opened { try expect(opened.keys.count == (isEmpty ? 1 : 2), "a keyring opens with another number of keys") }
+        if let opened { try expect(opened.count == (isEmpty ? 1 : 2), "a keyring opens with another number of keys") }
     }
 
     private static func format(_ bytes: UnsafeRawBufferPointer) throws(FuzzFailure) {

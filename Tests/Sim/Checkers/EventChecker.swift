@@ -96,6 +96,8 @@ final class EventChecker {
             && a.subject == b.subject && a.status == b.status && a.limit == b.limit
             && a.attemptsLeft == b.attemptsLeft
             && a.wallTimeMs == b.wallTimeMs && a.purpose == b.purpose && a.count == b.count
+            && a.uid == b.uid && a.assurance == b.assurance && a.shadowLimits == b.shadowLimits
+            && a.actor == b.actor && a.reason == b.reason
     }
 
     /// Some event of the tenant that was pushed to somebody.

@@ -22,8 +22,10 @@ final class ChallengeHistory {
     var floor = ChallengeFloor()
     /// A reply said that it is open: from then on it must be found.
     var isAcknowledged = false
-    /// Requests sent that end it if they arrive: Cancels, right codes, another phone in its session.
+    /// Requests sent that end it if they arrive: Cancels, right codes, another phone in its session and class.
     var possibleEnds = 0
+    /// RequestCodes sent of its own key: near its end they open another.
+    var renewals = 0
     /// Different guesses sent.
     var guesses = 0
     var accepted: Call?
@@ -71,7 +73,22 @@ final class History {
     func challenge(of grant: Bytes32) -> ChallengeHistory? { grants[grant] }
     func note(grant: Bytes32, of challenge: ChallengeHistory) { grants[grant] = challenge }
 
-    /// Refusals by a limit, with the time between which they were decided.
+    /// Writes in the order of sending, each with the time between which it was decided; `.max` while there is no answer.
+    private(set) var writes: [(call: Call, from: UInt64, to: UInt64)] = []
+
+    func note(write call: Call, now: UInt64) -> Int? {
+        guard call.ask.isWrite else { return nil }
+        writes.append((call, now, .max))
+        return writes.count - 1
+    }
+
+    func note(answerTo write: Int, now: UInt64) { writes[write].to = now }
+
+    /// Unblocks by their reasons, of which each has another.
+    private(set) var unblocks: [String: Call] = [:]
+    func note(unblock call: Call, reason: String) { unblocks[reason] = call }
+
+    /// Refusals that need a reason or an event, with the time between which they were decided.
     struct Refused {
         let call: Call
         let refusal: Refusal
@@ -118,6 +135,10 @@ final class History {
 struct SimPolicy {
     var enforces = true
     var purposes: [UInt16: SimPurpose] = [:]
+    /// Who may be named as having asked.
+    var uids: Set<UInt64> = []
+    /// Wrong codes in a row of each class on an account and phone, after which the class is off there.
+    let shares = [50, 25, 25]
 }
 
 struct SimPurpose {
@@ -128,4 +149,9 @@ struct SimPurpose {
     var grantMs: UInt64 = 120_000
     var blockAfter = 20
     var codeLength = 6
+    /// Under PSD2: wrong codes count on the account, and nobody asks without a first factor.
+    var isPayment = false
+
+    /// After this moment of a challenge no message of it is of use: its end is less than a minute, or a third of its life, away.
+    func lastMoment(_ expiresAt: UInt64) -> UInt64 { expiresAt - min(60_000, lifeMs / 3) }
 }

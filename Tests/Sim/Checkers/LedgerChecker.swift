@@ -19,10 +19,6 @@ final class LedgerChecker {
         let value: Int
         let asker: UInt8
     }
-    struct Pair: Hashable {
-        let account: Int
-        let phone: Int
-    }
     final class Life {
         let openedAt: UInt64
         var endedBy: UInt16 = 0
@@ -31,6 +27,8 @@ final class LedgerChecker {
         var sends = 1
         var verifiedAt: UInt64 = 0
         var isRedeemed = false
+        /// Its own gaps, one after each of its messages.
+        var gaps: [(at: UInt64, end: UInt64)] = []
         init(openedAt: UInt64) { self.openedAt = openedAt }
 
         func end(_ event: EventPush) {
@@ -38,29 +36,26 @@ final class LedgerChecker {
             endedAt = event.engineTimeMs
         }
     }
-    /// Blocks of an account and phone, and since when the factor is off, as they came.
-    struct Block {
-        let pair: Pair
-        let asker: Int
-        let from: UInt64
-        let until: UInt64
+    var failures = Failures()
+    /// Events of blocks and of classes that are off: what the wrong codes led to, and what was told.
+    struct Outcome: Hashable {
+        let sequence: UInt64
+        let challenge: Bytes16
+        let kind: UInt16
+        let limit: UInt8
     }
-    private(set) var blocks: [Block] = []
-    private(set) var offSince: [Pair: UInt64] = [:]
-    private struct Streak {
-        var total = 0
-        var ofClass = [0, 0, 0]
-        var blockedUntil: [UInt64] = [0, 0, 0]
-        var lastMs: UInt64 = 0
-    }
+    private var due: Set<Outcome> = []
+    private var toldOutcomes: Set<Outcome> = []
+    private(set) var refusedEvents: [EventPush] = []
+    private var superseded: [(at: UInt64, challenge: ChallengeHistory)] = []
+    private(set) var unblocks: [(at: UInt64, call: Call)] = []
 
     private(set) var phones: [Party: [Send]] = [:]
     private(set) var accounts: [Party: [Send]] = [:]
     private(set) var usedPhones: [Party: [(at: UInt64, other: Int)]] = [:]
     private(set) var usedAccounts: [Party: [(at: UInt64, other: Int)]] = [:]
-    private(set) var guesses: [Int: [UInt64]] = [:]
+    private(set) var guesses: [Party: [UInt64]] = [:]
     private(set) var lives: [Bytes16: Life] = [:]
-    private var streaks: [Pair: Streak] = [:]
     private var subjects: [Int: (id: Bytes16, seenMs: UInt64)] = [:]
 
     init(history: History, tenant: UInt32, events: [EventPush]) {
@@ -70,7 +65,7 @@ final class LedgerChecker {
         policy = history.policies[tenant] ?? SimPolicy()
     }
 
-    private func say(_ text: String, _ event: EventPush) {
+    func say(_ text: String, _ event: EventPush) {
         history.violation(
             "\(text) [event \(event.cursor.sequence).\(event.cursor.index) at \(event.engineTimeMs), challenge \(event.challenge)]"
         )
@@ -85,13 +80,25 @@ final class LedgerChecker {
             if kind == .clockStepped {
                 for life in lives.values where life.endedBy == 0 { life.endedBy = event.kind }
             }
+            checkAsker(kind, event)
+            // What was refused may be about a challenge that nobody ever got: the event says what was sent.
+            if kind == .requestRefused {
+                refused(event)
+                continue
+            }
+            if kind == .accountUnblocked { unblocked(event) }
             guard event.challenge != .zero,
                 let challenge = history.challenge(event.challenge, seenIn: "Event")
             else { continue }
             apply(kind, event, challenge)
         }
         compare()
-        for refused in history.refusals where refused.call.who.tenant == tenant { justify(refused) }
+        compareOutcomes()
+        justifySuperseded()
+        for refused in history.refusals where refused.call.who.tenant == tenant {
+            justify(refused)
+            mustBeTold(refused)
+        }
     }
 
     func rules(_ challenge: ChallengeHistory) -> SimPurpose {
@@ -103,6 +110,7 @@ final class LedgerChecker {
         switch kind {
         case .codeRequested:
             if lives[challenge.id] != nil { return say("one RequestCode opened two challenges", event) }
+            onlyOne(event, challenge)
             lives[challenge.id] = Life(openedAt: now)
             checkSubject(event, challenge)
             send(event, challenge, opens: true)
@@ -127,6 +135,7 @@ final class LedgerChecker {
         case .challengeCancelled, .challengeSuperseded:
             guard let life = open(event, challenge, "cancelled or superseded") else { return }
             life.end(event)
+            if kind == .challengeSuperseded { superseded.append((now, challenge)) }
         case .grantRedeemed:
             guard let life = lives[challenge.id] else {
                 return say("a grant of an unknown challenge was redeemed", event)
@@ -136,8 +145,10 @@ final class LedgerChecker {
                 say("a grant was redeemed out of its time", event)
             }
             life.isRedeemed = true
-        case .requestRefused, .codeSubmitted, .codeDelivered, .deliveryFailed, .accountBlocked,
-            .factorDisabled,
+        case .accountBlocked, .factorDisabled:
+            let outcome = outcome(event, event.kind, event.limit)
+            if !toldOutcomes.insert(outcome).inserted { say("a block was told twice", event) }
+        case .requestRefused, .codeSubmitted, .codeDelivered, .deliveryFailed, .accountUnblocked,
             .clockStepped, .serverStarted, .serverDraining, .requestQuarantined, .refusalsCounted:
             break
         }
@@ -165,6 +176,50 @@ final class LedgerChecker {
         return life
     }
 
+    /// One open challenge of a key at a time; what it takes the place of was closed before.
+    private func onlyOne(_ event: EventPush, _ challenge: ChallengeHistory) {
+        let now = event.engineTimeMs
+        for other in history.order where other.id != challenge.id && other.who.isOneKey(challenge.who) {
+            guard let life = lives[other.id], life.endedBy == 0, now < life.openedAt + rules(other).lifeMs
+            else { continue }
+            say("opened beside \(other.id) of the same account, purpose, session and class", event)
+        }
+    }
+
+    /// A challenge is superseded by one of its own key that is opened at that moment: on another phone, or because little is left of it.
+    private func justifySuperseded() {
+        for (at, former) in superseded {
+            guard let life = lives[former.id] else { continue }
+            let isLate = at > rules(former).lastMoment(life.openedAt + rules(former).lifeMs)
+            let hasReason = history.order.contains { other in
+                other.id != former.id && lives[other.id]?.openedAt == at && other.who.isOneKey(former.who)
+                    && (other.who.phone != former.who.phone || isLate)
+            }
+            if !hasReason {
+                history.violation("superseded without a reason at \(at) [challenge \(former.id)]")
+            }
+        }
+    }
+
+    func note(refused event: EventPush) { refusedEvents.append(event) }
+
+    // MARK: Unblock
+
+    private func unblocked(_ event: EventPush) {
+        guard let call = history.unblocks[event.reason.text], case .unblock(let m) = call.ask else {
+            return say("an Unblock that nobody asked for", event)
+        }
+        if event.actor != m.actor || call.who.tenant != tenant { say("an Unblock in another's name", event) }
+        let now = event.engineTimeMs
+        if unblocks.contains(where: { $0.call === call }) { say("an Unblock acted twice", event) }
+        if unblocks.count(where: { $0.call.who.account == call.who.account && $0.at + 86_400_000 > now }) >= 3
+        {
+            say("a 4th Unblock of an account in 24 h", event)
+        }
+        unblocks.append((now, call))
+        failures.unblock(call.who, at: now)
+    }
+
     // MARK: sends (P4)
 
     private func count(_ sends: [Send], _ now: UInt64, _ window: UInt64, unverified: Bool) -> Int {
@@ -186,10 +241,14 @@ final class LedgerChecker {
                 say("sent within the gap after \(open.suffix(4).map(\.at)), \(open.count) unverified", event)
             }
         }
-        let streak = streak(Pair(account: who.account, phone: who.phone), now)
-        if now < streak.blockedUntil[Int(who.asker)] { say("sent while blocked", event) }
-        if streak.total >= 100 { say("sent while the factor is off", event) }
+        checkStanding("sent", event, challenge)
+        if let life = lives[challenge.id], let own = life.gaps.last, now < own.end {
+            say("sent within the challenge's own gap, until \(own.end)", event)
+        }
         if policy.enforces { budgets(event, who, phone, account, opens: opens) }
+        let gaps = rules(challenge).gapMs
+        let unverified = before.count { !$0.isVerified && $0.at + 86_400_000 > now }
+        lives[challenge.id]?.gaps.append((now, now + gaps[min(unverified, gaps.count - 1)]))
         let new = Send(at: now, challenge: challenge.id)
         phones[phone, default: []].append(new)
         accounts[account, default: []].append(new)
@@ -243,27 +302,27 @@ final class LedgerChecker {
         for index in (accounts[account] ?? []).indices where accounts[account]?[index].isVerified == false {
             accounts[account]?[index].clearedAt = now
         }
-        streaks[Pair(account: who.account, phone: who.phone)] = nil
+        failures.right(who, isPayment: rules(challenge).isPayment, at: now)
     }
 
     // MARK: guesses (P3)
 
     private func countGuess(_ event: EventPush, _ challenge: ChallengeHistory) {
         let (now, who) = (event.engineTimeMs, challenge.who)
-        let minute = (guesses[who.phone] ?? []).count { $0 + 60_000 > now }
-        if minute >= 10 { say("an 11th guess on a phone in a minute", event) }
-        guesses[who.phone, default: []].append(now)
-        let streak = streak(Pair(account: who.account, phone: who.phone), now)
-        if now < streak.blockedUntil[Int(who.asker)] { say("a guess was evaluated while blocked", event) }
-        if streak.total >= 100 { say("a guess was evaluated while the factor is off", event) }
+        let phone = Party(value: who.phone, asker: who.asker)
+        let minute = (guesses[phone] ?? []).count { $0 + 60_000 > now }
+        if minute >= 10 { say("an 11th guess on a phone and class in a minute", event) }
+        guesses[phone, default: []].append(now)
+        checkStanding("a guess was evaluated", event, challenge)
     }
 
-    /// Failures in a row are kept 400 days after the last, and at the cap for ever.
-    private func streak(_ pair: Pair, _ now: UInt64) -> Streak {
-        guard let streak = streaks[pair], streak.total >= 100 || now < streak.lastMs + 400 * 86_400_000 else {
-            return Streak()
+    private func checkStanding(_ what: String, _ event: EventPush, _ challenge: ChallengeHistory) {
+        let (now, who, isPayment) = (event.engineTimeMs, challenge.who, rules(challenge).isPayment)
+        if let block = failures.blocks.last(where: { $0.stops(who, isPayment) && now < $0.end }) {
+            say("\(what) while blocked (\(block.limit)) until \(block.end)", event)
         }
-        return streak
+        if failures.isOff(who, at: now) { say("\(what) while the class is off", event) }
+        if isPayment, who.asker == 0 { say("\(what) for a payment without a first factor", event) }
     }
 
     private func guessed(_ event: EventPush, _ challenge: ChallengeHistory) {
@@ -275,52 +334,28 @@ final class LedgerChecker {
         if Int(event.attemptsLeft) != cap - life.wrong {
             say("\(event.attemptsLeft) attempts left after \(life.wrong) of \(cap)", event)
         }
-        let (now, who) = (event.engineTimeMs, challenge.who)
-        let asker = Int(who.asker)
-        var streak = streak(Pair(account: who.account, phone: who.phone), now)
-        streak.lastMs = now
-        streak.total += 1
-        streak.ofClass[asker] += 1
-        let first = rules(challenge).blockAfter
-        let beyond = streak.ofClass[asker] - first
-        if streak.total >= 100 {
-            streak.blockedUntil = [0, 0, 0]
-            let pair = Pair(account: who.account, phone: who.phone)
-            if offSince[pair] == nil { offSince[pair] = now }
-        } else if beyond >= 0, beyond % 5 == 0 {
-            let minutes: [UInt64] = [15, 30, 60]
-            streak.blockedUntil[asker] = now + minutes[min(beyond / 5, 2)] * 60_000
-            let pair = Pair(account: who.account, phone: who.phone)
-            blocks.append(Block(pair: pair, asker: asker, from: now, until: streak.blockedUntil[asker]))
+        let led = failures.wrong(challenge.who, rules(challenge), policy, at: event.engineTimeMs)
+        if let limit = led.block {
+            due.insert(outcome(event, EventPush.Kind.accountBlocked.rawValue, limit.rawValue))
         }
-        streaks[Pair(account: who.account, phone: who.phone)] = streak
+        if led.isOff { due.insert(outcome(event, EventPush.Kind.factorDisabled.rawValue, 0)) }
     }
 
-    // MARK: answers against events
+    private func outcome(_ event: EventPush, _ kind: UInt16, _ limit: UInt8) -> Outcome {
+        Outcome(sequence: event.cursor.sequence, challenge: event.challenge, kind: kind, limit: limit)
+    }
 
-    /// Everything acknowledged has its event, and no effect came without a request of its own.
-    private func compare() {
-        for challenge in history.order where challenge.who.tenant == tenant {
-            let life = lives[challenge.id]
-            func miss(_ text: String) { history.violation("\(text) [challenge \(challenge.id)]") }
-            if challenge.isAcknowledged, life == nil { miss("an acknowledged challenge has no event") }
-            guard let life else { continue }
-            if challenge.accepted != nil, life.verifiedAt == 0 {
-                miss("an acknowledged right code has no event")
-            }
-            if challenge.redeemed != nil, !life.isRedeemed { miss("an acknowledged redemption has no event") }
-            if challenge.wrong.count > life.wrong {
-                miss("\(challenge.wrong.count) wrong codes were answered, \(life.wrong) counted")
-            }
-            if life.wrong > challenge.guesses {
-                miss("\(life.wrong) guesses counted, \(challenge.guesses) were made")
-            }
-            if let sends = challenge.lastSend, sends > life.sends {
-                miss("message \(sends) was given out, \(life.sends) were debited")
-            }
-            if challenge.resends > life.sends - 1 {
-                miss("\(challenge.resends) resends were answered, \(life.sends - 1) debited")
-            }
+    /// A block has its event in the commit of the wrong code that began it, and no other has one.
+    private func compareOutcomes() {
+        for missing in due.subtracting(toldOutcomes) {
+            history.violation(
+                "a block (kind \(missing.kind), limit \(missing.limit)) of commit \(missing.sequence) has no event"
+            )
+        }
+        for wrong in toldOutcomes.subtracting(due) {
+            history.violation(
+                "a block (kind \(wrong.kind), limit \(wrong.limit)) without a reason in commit \(wrong.sequence)"
+            )
         }
     }
 }

@@ -13,6 +13,7 @@ struct ReplyChecker {
         case .requestCode:
             history.note(origin: call, now: now)
             for open in history.order where supersedes(call, open.who) { open.possibleEnds += 1 }
+            for open in history.order where renews(call, open.who) { open.renewals += 1 }
             return nil
         case .verify(let m):
             guard let challenge = history.challenges[m.challenge] else { return nil }
@@ -34,18 +35,19 @@ struct ReplyChecker {
             if isFirst { call.firstFloor = floor }
             return floor
         case .status(let m): return history.challenges[m.challenge]?.floor
-        case .hello, .ping, .quota, .checkGrant, .redeem, .lease, .report, .receipt, .subscribe, .acknowledge,
-            .stats,
-            .raw:
+        case .hello, .ping, .quota, .checkGrant, .redeem, .unblock, .lease, .report, .receipt, .subscribe,
+            .acknowledge, .stats, .raw:
             return nil
         }
     }
 
-    /// Another phone or asker in the same session closes the former challenge.
+    /// Another phone in the same session and class closes the former challenge. Another class never does.
     private func supersedes(_ call: Call, _ who: Who) -> Bool {
-        call.who.tenant == who.tenant && call.who.account == who.account && call.who.session == who.session
-            && call.who.purpose == who.purpose && (call.who.phone != who.phone || call.who.asker != who.asker)
+        call.who.isOneKey(who) && call.who.phone != who.phone
     }
+
+    /// The same again: near the end of the open challenge it opens another.
+    private func renews(_ call: Call, _ who: Who) -> Bool { call.who == who }
 
     /// `now`: engine time at which the reply came.
     func received(_ answer: Answer, to attempt: Attempt, now: UInt64) {
@@ -53,26 +55,27 @@ struct ReplyChecker {
         let isRepeat = call.settled != nil
         call.answers += 1
         call.answeredAt = now
-        if case .refused(let refusal) = answer, let status = refusal.status,
-            [.limited, .blocked, .factorDisabled].contains(status)
-        {
-            history.note(refusal: refusal, of: attempt, now: now)
+        if let write = attempt.write { history.note(answerTo: write, now: now) }
+        if case .refused(let refusal) = answer, let status = refusal.status {
+            if LedgerChecker.told.contains(status) { history.note(refusal: refusal, of: attempt, now: now) }
+            checkWait(refusal, status, call, attempt, answer)
         }
+        checkAssurance(answer, call)
         checkRetry(answer, call, attempt, now)
+        checkRepeated(answer, call, attempt, isRepeat: isRepeat)
         switch call.ask {
         case .requestCode: requestCode(answer, call, now, isRepeat: isRepeat)
         case .verify(let m): verify(answer, m, call, attempt, now)
         case .resend(let m): resend(answer, m, call, attempt, now, isRepeat: isRepeat)
         case .cancel(let m): cancel(answer, m, call, attempt, now)
         case .status(let m): status(answer, m, call, attempt, now)
-        case .hello, .ping, .quota, .checkGrant, .redeem, .lease, .report, .receipt, .subscribe, .acknowledge,
-            .stats,
-            .raw:
+        case .hello, .ping, .quota, .checkGrant, .redeem, .unblock, .lease, .report, .receipt, .subscribe,
+            .acknowledge, .stats, .raw:
             break
         }
     }
 
-    private func say(_ text: String, _ call: Call, _ answer: Answer) {
+    func say(_ text: String, _ call: Call, _ answer: Answer) {
         history.violation("\(text) [request \(call.requestID), answer \(describe(answer))]")
     }
 
@@ -89,7 +92,7 @@ struct ReplyChecker {
             case .overloaded, .draining, .unknown: return
             case .limited where refusal.limit == .requestRate: return
             // It may have been decided before the one that passed, and come later: limits aren't remembered.
-            case .limited, .blocked, .factorDisabled, .undeliverable: if attempt.sent <= call.settledAt { return }
+            case .limited, .blocked, .factorDisabled, .startAnew: if attempt.sent <= call.settledAt { return }
             case .requestTooOld where call.requestID.timeMs + 660_000 < now: return
             case .challengeNotOpen where isGone(call, now): return
             case .grantInvalid where isGone(call, now): return
@@ -161,7 +164,7 @@ struct ReplyChecker {
     /// A challenge's record is kept for 660 s of request age, the longest life and a minute.
     private func isOver(_ id: Bytes16, _ now: UInt64) -> Bool { id.timeMs + 1_320_000 <= now }
 
-    private func purpose(_ call: Call) -> SimPurpose {
+    func purpose(_ call: Call) -> SimPurpose {
         history.policies[call.who.tenant]?.purposes[call.who.purpose] ?? SimPurpose()
     }
 
@@ -177,7 +180,7 @@ struct ReplyChecker {
         }
         if challenge.who.account != call.who.account || challenge.who.phone != call.who.phone
             || challenge.who.session != call.who.session || challenge.who.tenant != call.who.tenant
-            || challenge.who.purpose != call.who.purpose
+            || challenge.who.purpose != call.who.purpose || challenge.who.asker != call.who.asker
         {
             say("\(call.who) was given a challenge of \(challenge.who)", call, answer)
         }
@@ -195,9 +198,9 @@ struct ReplyChecker {
         challenge.attemptCap = UInt8(rules.attempts)
         if !challenge.isAcknowledged {
             // Sent before anybody knew this challenge, they may have come after it.
-            challenge.possibleEnds += history.requests(since: challenge.origin.firstSent).count {
-                supersedes($0, challenge.who)
-            }
+            let since = history.requests(since: challenge.origin.firstSent)
+            challenge.possibleEnds += since.count { supersedes($0, challenge.who) }
+            challenge.renewals += since.count { $0 !== challenge.origin && renews($0, challenge.who) }
         }
         challenge.isAcknowledged = true
         challenge.floor.attemptsLeft = min(challenge.floor.attemptsLeft, reply.attemptsLeft)
@@ -212,6 +215,11 @@ struct ReplyChecker {
         challenge.possibleEnds > 0 || challenge.floor.ended != 0 || now >= challenge.expiresAt
             || challenge.mayBeVoid
             || challenge.guesses >= Int(challenge.attemptCap)
+            || (challenge.renewals > 0 && now > rules(challenge).lastMoment(challenge.expiresAt))
+    }
+
+    private func rules(_ challenge: ChallengeHistory) -> SimPurpose {
+        history.policies[challenge.who.tenant]?.purposes[challenge.who.purpose] ?? SimPurpose()
     }
 
     private func fits(_ challenge: ChallengeHistory, _ call: Call) -> Bool {

@@ -8,6 +8,13 @@ struct Who: Hashable {
     var session = -1
     var purpose: UInt16 = 0
     var asker: UInt8 = 0
+
+    /// Of these one challenge at most is open: the phone is no part of it.
+    func isOneKey(_ other: Who) -> Bool {
+        tenant == other.tenant && account == other.account && session == other.session
+            && purpose == other.purpose
+            && asker == other.asker
+    }
 }
 
 /// What is asked.
@@ -22,6 +29,7 @@ enum Ask {
     case quota(Quota)
     case checkGrant(CheckGrant)
     case redeem(RedeemGrant)
+    case unblock(Unblock)
     case lease(LeaseMessages)
     case report(ReportMessage)
     case receipt(ReportReceipt)
@@ -52,6 +60,7 @@ enum Ask {
         case .quota(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
         case .checkGrant(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
         case .redeem(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
+        case .unblock(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
         case .lease(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
         case .report(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
         case .receipt(let m): return try FieldEncoder.request(m, correlation: correlation, into: raw)
@@ -66,6 +75,29 @@ enum Ask {
             raw.storeBytes(of: correlation.bigEndian, toByteOffset: 8, as: UInt32.self)
             UnsafeMutableRawBufferPointer(rebasing: raw[12...]).copyBytes(from: body)
             return 12 + body.count
+        }
+    }
+}
+
+extension Ask {
+    /// Its refusals are events (or counted); those of the others write nothing.
+    var isWrite: Bool {
+        switch self {
+        case .requestCode, .resend, .verify, .cancel, .redeem, .unblock: true
+        case .hello, .ping, .status, .quota, .checkGrant, .lease, .report, .receipt, .subscribe, .acknowledge,
+            .stats, .raw:
+            false
+        }
+    }
+
+    /// Asks for a message.
+    var asksForCode: Bool {
+        switch self {
+        case .requestCode, .resend: true
+        case .hello, .ping, .verify, .cancel, .status, .quota, .checkGrant, .redeem, .unblock, .lease,
+            .report,
+            .receipt, .subscribe, .acknowledge, .stats, .raw:
+            false
         }
     }
 }
@@ -104,7 +136,7 @@ enum Answer {
         case .checkGrant, .redeem: return .grant(try FieldDecoder.decode(GrantReply.self, from: body))
         case .lease: return .lease(try FieldDecoder.decode(LeaseMessages.Reply.self, from: body))
         case .subscribe: return .subscribed(try FieldDecoder.decode(Subscribe.Reply.self, from: body))
-        case .cancel, .report, .receipt, .acknowledge, .stats, .raw: return .empty
+        case .cancel, .unblock, .report, .receipt, .acknowledge, .stats, .raw: return .empty
         }
     }
 }
@@ -128,6 +160,8 @@ final class Call {
     /// The answer that binds: a retry may not contradict it. And when it came.
     var settled: Answer?
     var settledAt: UInt64 = 0
+    /// An answer didn't say that it was told again.
+    var wasFirst = false
 
     init(_ ask: Ask, _ who: Who, id: Bytes16 = .zero) {
         self.ask = ask
@@ -143,6 +177,8 @@ struct Attempt {
     let sent: UInt64
     /// What was known of its challenge when it was sent.
     var floor: ChallengeFloor?
+    /// Its place in `History.writes`; `nil` where it is no write.
+    var write: Int?
 }
 
 /// For a violation's line.

@@ -3,7 +3,7 @@ import Wire
 
 /// One connection to the simulated server, seen from the other end: bytes queued, bytes delivered, frames received.
 final class Peer: Transport {
-    enum Kind { case web, narrow, courier, observer, recorder, hostile }
+    enum Kind { case web, narrow, support, courier, observer, recorder, hostile }
 
     let kind: Kind
     let tenant: UInt32

@@ -34,10 +34,18 @@ struct Plan {
     /// Permille of power cuts after which the wall clock is wrong.
     var wrongWalls = 0
     var lowSpace = 0
-    /// Guesses that never stop, on one account.
+    /// Guesses that never stop, on one account, by one class.
     var hammers = false
+    var hammerClass: UInt8 = 1
+    /// Wrong payment codes on one account, over classes and phones.
+    var payers = false
+    /// Anonymous requests and wrong codes on everybody's accounts and phones.
+    var strangers = false
     /// Codes asked for on one account as soon as its limits let one pass.
     var presses = false
+    /// By whom: one account that seldom has a right code, one that often has, or several on one phone.
+    enum Press { case unverified, verified, accounts }
+    var press = Press.unverified
     var overlayRecords = 1_024
     var segmentBytes = 128 << 10
     var mapBytes = 64 << 20
@@ -75,8 +83,14 @@ struct Plan {
         if draw.chance(350) { wrongWalls = draw.pick([200, 600]) }
         if draw.chance(120) { lowSpace = 20 }
         hammers = draw.chance(60)
+        hammerClass = draw.pick([0, 1, 1, 2])
+        payers = draw.chance(80)
+        strangers = draw.chance(80)
         presses = draw.chance(80)
+        press = draw.pick([.unverified, .verified, .accounts])
         if presses { edges = 700 }
+        // Totals are only reached by those who are right, quickly.
+        if presses, press != .unverified { pace = [5, 30, 60, 5, 0, 0, 0] }
         overlayRecords = draw.pick([256, 1_024, 4_096])
         segmentBytes = draw.pick([80 << 10, 128 << 10, 256 << 10])
         if draw.chance(60) { mapBytes = draw.pick([1 << 20, 2 << 20]) }

@@ -10,7 +10,17 @@ enum Report {
         .draining: "connections are closed in the turn in which draining begins",
         .quarantined: "needs a process that crashed twice on a request",
         .unknown: "the process ends instead of answering; the connection's end says unknown",
+        .undeliverable: "startAnew took its place",
     ]
+    private static let unreachableLimits: [Limit: String] = [
+        .none: "no limit"
+    ]
+    private static let unreachableEvents: [EventPush.Kind: String] = [
+        .serverDraining: "connections are closed in the turn in which draining begins",
+        .requestQuarantined: "needs a process that crashed twice on a request",
+    ]
+
+    private static let missing = "DID NOT OCCUR"
 
     static func print(_ tally: Occurrences, seconds: Double, first: UInt64, operations: Int) {
         let seeds = tally[Report.seeds]
@@ -25,7 +35,13 @@ enum Report {
             for (name, count) in tally.lines(prefix) { Swift.print("  \(count)\t\(name)") }
         }
         for status in Status.allCases where tally["status \(status)"] == 0 {
-            Swift.print("  0\t\(status): \(unreachable[status] ?? "DID NOT OCCUR")")
+            Swift.print("  0\t\(status): \(unreachable[status] ?? missing)")
+        }
+        for limit in Limit.allCases where tally["limit \(limit.name)"] == 0 {
+            Swift.print("  0\tlimit \(limit.name): \(unreachableLimits[limit] ?? missing)")
+        }
+        for kind in EventPush.Kind.allCases where tally["event \(kind.name)"] == 0 {
+            Swift.print("  0\tevent \(kind.name): \(unreachableEvents[kind] ?? missing)")
         }
         for name in [
             "message pushed", "message leased again", "ledgers checked",

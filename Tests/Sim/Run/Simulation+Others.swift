@@ -61,7 +61,8 @@ extension Simulation {
     private func setAlarms(_ answer: Answer, _ call: Call) {
         // Where limits are pressed, it is their ends that matter.
         if plan.presses {
-            guard case .refused(let refusal) = answer, refusal.status == .limited, call.who.account == 14
+            guard case .refused(let refusal) = answer, call.who.isPressing,
+                refusal.status == .limited || refusal.status == .startAnew
             else { return }
         }
         switch answer {
@@ -69,9 +70,22 @@ extension Simulation {
             guard let challenge = history.challenges[reply.challenge] else { return }
             alarm(at: reply.resendAtMs) { $0.resendAtEdge(challenge) }
             alarm(at: reply.expiresAtMs) { $0.guessAtEdge(challenge) }
+            // From a millisecond later on the same request opens another.
+            let rules = history.policies[challenge.who.tenant]?.purposes[challenge.who.purpose] ?? SimPurpose()
+            alarm(at: rules.lastMoment(reply.expiresAtMs)) { simulation in
+                if simulation.draw.chance(500) {
+                    simulation.requestAtEdge(challenge.who)
+                } else {
+                    simulation.resendAtEdge(challenge)
+                }
+            }
         case .verified(let reply):
             alarm(at: reply.expiresAtMs) { $0.redeemAtEdge(reply.grant) }
             alarm(at: reply.expiresAtMs - 120_000 + 30_000) { $0.sendAgain(call) }
+        case .refused(let refusal) where refusal.status == .blocked || refusal.status == .startAnew:
+            // Only a new request can pass.
+            guard call.who.account >= 0, call.who.phone >= 0, call.ask.isWrite else { return }
+            alarm(at: machine.engineMs + UInt64(refusal.retryAfterMs)) { $0.requestAtEdge(call.who) }
         case .refused(let refusal) where refusal.retryAfterMs > 1_000:
             alarm(at: machine.engineMs + UInt64(refusal.retryAfterMs)) { $0.sendAgain(call) }
         default: break
@@ -262,7 +276,8 @@ extension Simulation {
         peers.removeAll { !$0.isOpen }
         guard machine.server != nil, machine.isAlive else { return }
         let wanted: [(Peer.Kind, UInt32, UInt32, Int)] = [
-            (.web, 1, 1_001, 2), (.web, 2, 1_002, 2), (.narrow, 1, 1_003, 1), (.courier, 1, 1_001, 2),
+            (.web, 1, 1_001, 2), (.web, 2, 1_002, 2), (.narrow, 1, 1_003, 1), (.support, 1, 1_004, 1),
+            (.support, 2, 1_005, 1), (.courier, 1, 1_001, 2),
             (.observer, 1, 1_001, 1),
             (.observer, 2, 1_002, 1), (.recorder, 1, 1_001, 1), (.recorder, 2, 1_002, 1),
         ]

@@ -3,7 +3,7 @@ import Wire
 
 /// Web tiers: what they send, in order and out of it.
 extension Simulation {
-    private func peer(_ kind: Peer.Kind, tenant: UInt32) -> Peer? {
+    func peer(_ kind: Peer.Kind, tenant: UInt32) -> Peer? {
         let open = peers.filter { $0.kind == kind && $0.tenant == tenant && $0.isOpen }
         return open.isEmpty ? nil : draw.pick(open)
     }
@@ -15,7 +15,8 @@ extension Simulation {
         if case .report(let report) = call.ask { delivery.sending(report) }
         if case .receipt(let receipt) = call.ask { delivery.sending(receipt) }
         let correlation = peer.nextCorrelation()
-        peer.waiting[correlation] = Attempt(call: call, sent: now, floor: floor)
+        peer.waiting[correlation] = Attempt(
+            call: call, sent: now, floor: floor, write: history.note(write: call, now: now))
         peer.queue(call.ask.encode(correlation))
         sent += 1
         if isTracing { trace("send \(call.ask) by \(call.who)") }
@@ -45,7 +46,9 @@ extension Simulation {
         let tenant = draw.pick(Simulation.tenants)
         guard let peer = peer(.web, tenant: tenant) else { return }
         if plan.hammers, tenant == 2, draw.chance(700) { return hammer(peer) }
-        if plan.presses, tenant == 1, draw.chance(300) { return press(peer) }
+        if plan.presses, tenant == 1, draw.chance(plan.press == .unverified ? 300 : 800) { return press(peer) }
+        if plan.payers, tenant == 2, draw.chance(600) { return pay(peer) }
+        if plan.strangers, draw.chance(500) { return strange(tenant, peer) }
         switch Move.allCases[draw.weighted(plan.moves)] {
         case .request: request(stranger(tenant), on: peer)
         case .retry: retry(tenant, peer)
@@ -59,6 +62,7 @@ extension Simulation {
         case .quota: quota(tenant, peer)
         case .checkGrant: checkGrant(tenant, peer)
         case .redeem: redeem(tenant, peer)
+        case .unblock: unblock(tenant)
         case .invalid: invalid(tenant, peer)
         case .ping: send(Call(.ping(Ping()), Who(tenant: tenant)), on: peer)
         }
@@ -126,7 +130,7 @@ extension Simulation {
     }
 
     /// One of the newest challenges of a tenant.
-    private func target(_ tenant: UInt32, _ isFit: (ChallengeHistory) -> Bool = { _ in true })
+    func target(_ tenant: UInt32, _ isFit: (ChallengeHistory) -> Bool = { _ in true })
         -> ChallengeHistory?
     {
         var found: [ChallengeHistory] = []
@@ -147,7 +151,7 @@ extension Simulation {
         }
     }
 
-    private func wrongCode(_ challenge: ChallengeHistory) -> String {
+    func wrongCode(_ challenge: ChallengeHistory) -> String {
         let length = history.policies[challenge.who.tenant]?.purposes[challenge.who.purpose]?.codeLength ?? 6
         while true {
             let code = String((0..<length).map { _ in Character(UnicodeScalar(UInt8(0x32 + draw.below(8)))) })
@@ -311,6 +315,11 @@ extension Simulation {
         resend(challenge, on: peer)
     }
 
+    func requestAtEdge(_ who: Who) {
+        guard let peer = peer(.web, tenant: who.tenant) else { return }
+        request(who, on: peer)
+    }
+
     func guessAtEdge(_ challenge: ChallengeHistory) {
         guard let peer = peer(.web, tenant: challenge.who.tenant), let code = challenge.code else { return }
         guess(challenge, code, on: peer)
@@ -325,35 +334,14 @@ extension Simulation {
 
     /// The same bytes; the id may be too old by then.
     func sendAgain(_ call: Call) {
-        guard let peer = peer(.web, tenant: call.who.tenant) else { return }
+        var kind = Peer.Kind.web
+        if case .unblock = call.ask { kind = .support }
+        guard let peer = peer(kind, tenant: call.who.tenant) else { return }
         if case .requestCode = call.ask, call.settled == nil,
             call.requestID.timeMs + 660_000 < machine.engineMs
         {
             return request(call.who, on: peer)
         }
         send(call, on: peer)
-    }
-
-    /// One account asks and asks, at times with a second phone, and seldom types a code.
-    private func press(_ peer: Peer) {
-        let phone = draw.chance(800) ? 14 : draw.between(12, 16)
-        let who = Who(tenant: 1, account: 14, phone: phone, session: 50 + draw.below(4), purpose: 1, asker: 1)
-        if draw.chance(30),
-            let open = target(1, { $0.who.account == 14 && $0.code != nil && $0.floor.ended == 0 })
-        {
-            return guess(open, open.code ?? "", on: peer)
-        }
-        request(who, on: peer)
-    }
-
-    /// Guesses at one account without end.
-    private func hammer(_ peer: Peer) {
-        let who = Who(tenant: 2, account: 15, phone: 15, session: 40, purpose: 3, asker: 1)
-        if let open = target(
-            2, { $0.who == who && $0.floor.ended == 0 && $0.expiresAt > machine.engineMs && $0.guesses < 5 })
-        {
-            return guess(open, wrongCode(open), on: peer)
-        }
-        request(who, on: peer)
     }
 }

@@ -11,7 +11,7 @@ final class Simulation {
     /// What a web tier does next.
     enum Move: CaseIterable {
         case request, retry, conflict, right, wrong, foreign, resend, cancel, status, quota, checkGrant,
-            redeem, invalid, ping
+            redeem, unblock, invalid, ping
 
         var weight: Int {
             switch self {
@@ -27,6 +27,7 @@ final class Simulation {
             case .quota: 3
             case .checkGrant: 3
             case .redeem: 8
+            case .unblock: 2
             case .invalid: 5
             case .ping: 1
             }
@@ -101,9 +102,9 @@ final class Simulation {
     /// Tenant 1 as it comes; tenant 2 without budgets, with a purpose for guesses that never stop.
     private static func settings(_ folder: String, _ plan: Plan) throws -> ServerSettings {
         var open = TenantPolicy(number: 2, name: "two", shop: "Two")
-        open.mode = .off
+        open.modes.setAll(.off)
         var hammer = PurposePolicy(number: 3, name: "hammer")
-        hammer.streak = StreakPolicy(blockAfter: 200)
+        hammer.streak = StreakPolicy(blockAfter: 24)
         hammer.gapMs = [20_000]
         hammer.alphabet = .lettersAndDigits
         hammer.priority = .low
@@ -115,6 +116,8 @@ final class Simulation {
             peers: [
                 PeerRule(uid: 1_001, tenant: 1, roles: .all), PeerRule(uid: 1_002, tenant: 2, roles: .all),
                 PeerRule(uid: 1_003, tenant: 1, roles: Roles(.verify)),
+                PeerRule(uid: 1_004, tenant: 1, roles: Roles(.support)),
+                PeerRule(uid: 1_005, tenant: 2, roles: Roles(.support)),
             ])
         settings.commit = plan.commit
         settings.segmentBytes = plan.segmentBytes
@@ -127,11 +130,11 @@ final class Simulation {
     /// The same, as `PROTOCOL.md` and the operator's manual state them: written a second time, on purpose.
     private static let policies: [UInt32: SimPolicy] = {
         let login = SimPurpose()
-        let payment = SimPurpose(blockAfter: 5, codeLength: 8)
-        let hammer = SimPurpose(gapMs: [20_000], blockAfter: 200)
+        let payment = SimPurpose(blockAfter: 5, codeLength: 8, isPayment: true)
+        let hammer = SimPurpose(gapMs: [20_000], blockAfter: 24)
         return [
-            1: SimPolicy(enforces: true, purposes: [1: login, 2: payment]),
-            2: SimPolicy(enforces: false, purposes: [1: login, 2: payment, 3: hammer]),
+            1: SimPolicy(enforces: true, purposes: [1: login, 2: payment], uids: [1_001, 1_003, 1_004]),
+            2: SimPolicy(enforces: false, purposes: [1: login, 2: payment, 3: hammer], uids: [1_002, 1_005]),
         ]
     }()
 

@@ -36,6 +36,9 @@ extension AuthClient {
     /// Spends a grant.
     public func redeemGrant(_ message: RedeemGrant) async throws -> GrantReply { try await call(message) }
 
+    /// Ends an account's blocks: three times a day at most.
+    public func unblock(_ message: Unblock) async throws { _ = try await call(message) }
+
     /// Counters and gauges, `name value` a line.
     public func stats() async throws -> String { try await call(Stats()).lines.text }
 

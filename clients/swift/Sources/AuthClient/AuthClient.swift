@@ -37,7 +37,7 @@ public actor AuthClient {
 
     init(path: String, options: ClientOptions, group: any EventLoopGroup, environment: ClientEnvironment) {
         self.path = path
-        self.options = options
+        self.options = options.bounded
         self.group = group
         self.environment = environment
     }
@@ -98,11 +98,13 @@ public actor AuthClient {
     func connected(until end: ContinuousClock.Instant) async throws -> ClientConnection {
         guard !isClosed else { throw ClientError.closed }
         if let connection, connection.isActive { return connection }
+        // Throws, so it stands before the promise: a promise that nobody keeps is a crash in debug.
+        let timeout = try timeLeft(until: end)
         let future = dialing ?? startDialing(until: end)
         // Each caller has its own deadline and its own cancellation, whoever began the dialing.
         let loop = future.eventLoop
         let promise = loop.makePromise(of: ClientConnection.self)
-        let timer = loop.scheduleTask(in: try timeLeft(until: end)) { [path] in
+        let timer = loop.scheduleTask(in: timeout) { [path] in
             promise.fail(ClientError.notConnected("\(path): no connection in time"))
         }
         future.whenComplete { result in
@@ -130,14 +132,17 @@ public actor AuthClient {
 
     private func dial(until end: ContinuousClock.Instant) async throws -> ClientConnection {
         defer { dialing = nil }
-        let timeout = try timeLeft(until: end)
+        // Connecting takes no time of its own: it succeeds or fails at once.
+        _ = try timeLeft(until: end)
         let fresh: ClientConnection
         do {
             fresh = try await ClientConnection.connect(
-                path: path, group: group, timeout: timeout, onPush: { [flows] in flows.yield($0) },
+                path: path, group: group, serverUsers: options.serverUsers, onPush: { [flows] in flows.yield($0) },
                 onEnd: { [weak self] in Task { await self?.connectionEnded() } })
         } catch let error as IOError {
             throw ClientError.notConnected("\(path): \(String(cString: strerror(error.errnoCode)))")
+        } catch let error as ClientError {
+            throw error
         } catch SocketAddressError.unixDomainSocketPathTooLong {
             throw ClientError.notConnected("\(path): the path has \(path.utf8.count) bytes; the kernel allows 107")
         } catch { throw ClientError.notConnected("\(path): \(error)") }

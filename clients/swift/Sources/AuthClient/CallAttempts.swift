@@ -52,8 +52,8 @@ struct CallAttempts {
                 // Answered before the server looks for the request id: says nothing of the earlier try.
                 return mayHaveActed ? .unknownOutcome("\(error), after a try of unknown outcome") : error
             case .done, .unsupportedField, .unknownPurpose, .invalidAccount, .invalidPhone, .invalidSession,
-                .invalidCode,
-                .requestIdConflict, .quarantined, .blocked, .factorDisabled, .limited, .challengeNotOpen,
+                .invalidCode, .assuranceTooLow,
+                .requestIdConflict, .quarantined, .blocked, .factorDisabled, .limited, .startAnew, .challengeNotOpen,
                 .wrongCode,
                 .alreadyVerified, .grantInvalid, .leaseNotHeld, .cursorGone, .undeliverable,
                 .referenceUnknown, .none:

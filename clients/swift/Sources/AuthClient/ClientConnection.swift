@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -17,7 +18,7 @@ final class ClientConnection: Sendable {
 
     /// - Parameter onEnd: called once, when the connection has gone.
     static func connect(
-        path: String, group: any EventLoopGroup, timeout: TimeAmount,
+        path: String, group: any EventLoopGroup, serverUsers: Set<UInt32>? = nil,
         onPush: @escaping @Sendable (ClientStateMachine.Push) -> Void, onEnd: @escaping @Sendable () -> Void
     ) async throws -> ClientConnection {
         let loop = group.next()
@@ -25,14 +26,38 @@ final class ClientConnection: Sendable {
             NIOLoopBound(Handler(onPush: onPush, onEnd: onEnd), eventLoop: loop)
         }.get()
         let channel = try await ClientBootstrap(group: loop)
-            .connectTimeout(timeout)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(handler.value)
                 }
             }
-            .connect(unixDomainSocketPath: path).get()
+            .withConnectedSocket(try ClientSocket.connect(path: path)).get()
+        if let serverUsers {
+            let user = try await serverUser(channel)
+            guard serverUsers.contains(user) else {
+                channel.close(promise: nil)
+                throw ClientError.invalidRequest(
+                    "\(path) is served by uid \(user), whom this client doesn't trust: nothing was sent")
+            }
+        }
         return ClientConnection(channel: channel, handler: handler)
+    }
+
+    /// SO_PEERCRED's, of when the server began to listen.
+    private struct Credentials {
+        var pid: Int32 = 0
+        var uid: UInt32 = 0
+        var gid: UInt32 = 0
+    }
+
+    private static func serverUser(_ channel: any Channel) async throws -> UInt32 {
+        guard let socket = channel as? any SocketOptionProvider else { throw ClientError.notConnected("not a socket") }
+        let asked: EventLoopFuture<UInt32> = channel.eventLoop.flatSubmit {
+            let option: EventLoopFuture<Credentials> = socket.unsafeGetSocketOption(
+                level: .socket, name: .init(rawValue: SO_PEERCRED))
+            return option.map { $0.uid }
+        }
+        return try await asked.get()
     }
 
     var isActive: Bool { channel.isActive }
@@ -43,13 +68,16 @@ final class ClientConnection: Sendable {
     }
 
     /// The reply's body, status first. A cancelled task gets `CancellationError` at once; its request may
-    /// have acted.
+    /// have acted if it was sent.
     func exchange<M: RequestMessage>(_ message: M, timeout: TimeAmount) async throws -> [UInt8] {
+        // A task that is cancelled already sends nothing.
+        try Task.checkCancellation()
+        let deadline = NIODeadline.now() + timeout
         let correlation = lastCorrelation.add(1, ordering: .relaxed).newValue
         let promise = channel.eventLoop.makePromise(of: [UInt8].self)
         // Queued before the cancellation handler exists, so a cancellation always finds the call.
         channel.eventLoop.execute { [handler] in
-            handler.value.submit(message, correlation: correlation, promise, timeout: timeout)
+            handler.value.submit(message, correlation: correlation, promise, deadline)
         }
         return try await withTaskCancellationHandler {
             try await promise.futureResult.get()
@@ -94,15 +122,19 @@ final class ClientConnection: Sendable {
         func opened(maxInFlight: Int) { machine.maxInFlight = max(1, maxInFlight) }
 
         func submit<M: RequestMessage>(
-            _ message: M, correlation: UInt32, _ promise: EventLoopPromise<[UInt8]>, timeout: TimeAmount
+            _ message: M, correlation: UInt32, _ promise: EventLoopPromise<[UInt8]>,
+            _ deadline: NIODeadline
         ) {
             let loop = promise.futureResult.eventLoop
             let bound = NIOLoopBound(self, eventLoop: loop)
-            let timer = loop.scheduleTask(in: timeout) {
+            let timer = loop.scheduleTask(deadline: deadline) {
                 bound.value.perform(bound.value.machine.expire(correlation))
             }
             calls[correlation] = Call(promise: promise, timer: timer)
-            perform(machine.submit(message, correlation: correlation))
+            perform(
+                machine.submit(
+                    message, correlation: correlation, deadline: deadline.uptimeNanoseconds,
+                    now: NIODeadline.now().uptimeNanoseconds))
         }
 
         func giveUp(_ correlation: UInt32) {
@@ -119,7 +151,8 @@ final class ClientConnection: Sendable {
         func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            perform(machine.receive(unwrapInboundIn(data).readableBytesView))
+            let now = NIODeadline.now().uptimeNanoseconds
+            perform(machine.receive(unwrapInboundIn(data).readableBytesView, now: now))
         }
 
         func channelInactive(context: ChannelHandlerContext) {

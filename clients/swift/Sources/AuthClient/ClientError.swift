@@ -7,7 +7,7 @@ public import Wire
 public enum ClientError: Error, Equatable, Sendable {
     /// The server said no, and nothing more will come of this request.
     case refused(Refusal)
-    /// A field is longer than the protocol can say: nothing was sent.
+    /// A field is longer than the protocol can say, or the server isn't one of `serverUsers`: nothing was sent.
     case invalidRequest(String)
     /// Connection lost or deadline passed, retries used up: the request may or may not have acted.
     case unknownOutcome(String)

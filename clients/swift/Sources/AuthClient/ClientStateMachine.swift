@@ -2,6 +2,10 @@ import Wire
 
 /// The protocol's client side as a value: calls, bytes and time-outs in, actions out. It knows no socket and
 /// no clock.
+///
+/// A request that was written holds its place in flight until its reply or the end of the connection comes,
+/// whoever still waits for it: the server will act on it, and what more it can have to act on is bounded by
+/// the places. A request that wasn't written never is once its call has ended.
 struct ClientStateMachine {
     /// Calls that wait for a place in flight; more are refused at once rather than kept to miss their
     /// deadlines.
@@ -34,34 +38,52 @@ struct ClientStateMachine {
         case ended(ClientError)
     }
 
+    /// A request without a reply.
+    private struct Place {
+        let opcode: Opcode
+        /// Its call has ended by its deadline or a cancellation: the reply will be dropped.
+        var isAbandoned = false
+    }
+
+    /// A call for which there is no place yet.
+    private struct Waiter {
+        let opcode: Opcode
+        let bytes: [UInt8]
+        let deadline: UInt64
+    }
+
     private var state = State.open
     private var input: [UInt8] = []
-    /// Opcodes of the requests without a reply, by correlation id.
-    private var inFlight: [UInt32: Opcode] = [:]
-    /// Frames of calls for which there is no place yet.
-    private var waiting = WaitingLine<(opcode: Opcode, bytes: [UInt8])>()
+    /// By correlation id.
+    private var inFlight: [UInt32: Place] = [:]
+    private var abandoned = 0
+    private var waiting = WaitingLine<Waiter>()
 
     /// The server's bound on requests without a reply; Hello's reply brings it.
     var maxInFlight = 1
 
     /// Calls that have no answer yet, sent or not.
-    var unanswered: Int { inFlight.count + waiting.count }
+    var unanswered: Int { inFlight.count - abandoned + waiting.count }
 
     // MARK: the caller's side
 
-    /// A call: sent at once, or when there is a place, or refused.
-    mutating func submit<M: RequestMessage>(_ message: M, correlation: UInt32) -> [Action] {
+    /// A call: sent at once, or when there is a place, or refused. `deadline` and `now` are nanoseconds of one
+    /// clock.
+    mutating func submit<M: RequestMessage>(
+        _ message: M, correlation: UInt32, deadline: UInt64 = .max, now: UInt64 = 0
+    ) -> [Action] {
         switch state {
         case .open: break
         case .draining: return [.fail(correlation, .closed)]
         case .ended(let why): return [.fail(correlation, .notConnected("\(why)"))]
         }
+        guard deadline > now else { return [.fail(correlation, ClientStateMachine.noPlace)] }
         switch ClientStateMachine.encode(message, correlation: correlation) {
         case .failure(let error):
-            return [.fail(correlation, .invalidRequest(FieldChecker.mistake(in: message) ?? "\(error)"))]
+            return [.fail(correlation, FieldChecker.mistake(in: message) ?? .invalidRequest("\(error)"))]
         case .success(let bytes):
             guard inFlight.count >= maxInFlight else {
-                inFlight[correlation] = M.opcode
+                inFlight[correlation] = Place(opcode: M.opcode)
                 return [.write(bytes)]
             }
             guard waiting.count < ClientStateMachine.maxWaiting else {
@@ -71,26 +93,35 @@ struct ClientStateMachine {
                         .notConnected("\(ClientStateMachine.maxWaiting) calls are waiting already"))
                 ]
             }
-            waiting.append(correlation, (M.opcode, bytes))
+            waiting.append(correlation, Waiter(opcode: M.opcode, bytes: bytes, deadline: deadline))
             return []
         }
     }
 
-    /// Its time is up. A reply that comes later finds no call.
+    /// Its time is up. A reply that comes later is dropped.
     mutating func expire(_ correlation: UInt32) -> [Action] {
         if waiting.remove(correlation) {
-            return [.fail(correlation, .notConnected("no place in flight in time"))] + closeIfDrained()
+            return [.fail(correlation, ClientStateMachine.noPlace)] + closeIfDrained()
         }
-        guard inFlight.removeValue(forKey: correlation) != nil else { return [] }
-        return [.fail(correlation, .unknownOutcome("no reply in time"))] + next()
+        guard abandon(correlation) else { return [] }
+        return [.fail(correlation, .unknownOutcome("no reply in time"))] + closeIfDrained()
     }
 
-    /// Its caller has gone: no answer is wanted, and its place is free.
+    /// Its caller has gone: no answer is wanted.
     mutating func giveUp(_ correlation: UInt32) -> [Action] {
         if waiting.remove(correlation) { return closeIfDrained() }
-        guard inFlight.removeValue(forKey: correlation) != nil else { return [] }
-        return next()
+        return abandon(correlation) ? closeIfDrained() : []
     }
+
+    /// Whether a call held this place until now.
+    private mutating func abandon(_ correlation: UInt32) -> Bool {
+        guard inFlight[correlation]?.isAbandoned == false else { return false }
+        inFlight[correlation]?.isAbandoned = true
+        abandoned += 1
+        return true
+    }
+
+    private static let noPlace = ClientError.notConnected("no place in flight in time")
 
     /// No new calls; closes when the last one is answered.
     mutating func drain() -> [Action] {
@@ -101,8 +132,9 @@ struct ClientStateMachine {
 
     // MARK: the connection's side
 
-    /// Takes bytes as they come, whole frames or not.
-    mutating func receive(_ bytes: some Collection<UInt8>) -> [Action] {
+    /// Takes bytes as they come, whole frames or not. `now` matters because a loop that was held up sees
+    /// replies before timers: the places that they free are not for calls whose time is up.
+    mutating func receive(_ bytes: some Collection<UInt8>, now: UInt64 = 0) -> [Action] {
         if case .ended = state { return [] }
         input += bytes
         var actions: [Action] = []
@@ -110,7 +142,7 @@ struct ClientStateMachine {
         do throws(WireError) {
             while let (frame, count) = try takeFrame(at: consumed) {
                 consumed += count
-                let isLast = try handle(frame, &actions)
+                let isLast = try handle(frame, now, &actions)
                 if isLast { break }
             }
         } catch { end(.protocolViolation("\(error)"), &actions) }
@@ -127,11 +159,12 @@ struct ClientStateMachine {
         }
         state = .ended(why)
         var actions: [Action] = []
-        for correlation in inFlight.keys.sorted() {
-            actions.append(.fail(correlation, ClientStateMachine.failure(of: inFlight[correlation], why)))
+        for (correlation, place) in inFlight.sorted(by: { $0.key < $1.key }) where !place.isAbandoned {
+            actions.append(.fail(correlation, ClientStateMachine.failure(of: place.opcode, why)))
         }
         for correlation in waiting.numbers { actions.append(.fail(correlation, .notConnected("\(why)"))) }
         inFlight.removeAll()
+        abandoned = 0
         waiting.removeAll()
         return actions
     }
@@ -156,8 +189,10 @@ struct ClientStateMachine {
     }
 
     /// Returns true when nothing after this frame counts.
-    private mutating func handle(_ frame: TakenFrame, _ actions: inout [Action]) throws(WireError) -> Bool {
-        if frame.flags == .reply { return try handleReply(frame, &actions) }
+    private mutating func handle(
+        _ frame: TakenFrame, _ now: UInt64, _ actions: inout [Action]
+    ) throws(WireError) -> Bool {
+        if frame.flags == .reply { return try handleReply(frame, now, &actions) }
         guard frame.flags == .push else {
             end(.protocolViolation("a frame that is neither reply nor push"), &actions)
             return true
@@ -174,7 +209,7 @@ struct ClientStateMachine {
         case .none: break  // Of a later server: skipped, as the protocol says.
         case .hello, .ping, .requestCode, .resend, .verify, .cancel, .status, .quota, .checkGrant,
             .redeemGrant,
-            .leaseMessages, .reportMessage, .reportReceipt, .reportRoute, .subscribe, .acknowledge, .stats, .drain, .showRoute,
+            .leaseMessages, .reportMessage, .reportReceipt, .reportRoute, .subscribe, .acknowledge, .unblock, .stats, .drain, .showRoute,
             .drainRoute:
             end(.protocolViolation("a push of opcode \(frame.opcode)"), &actions)
             return true
@@ -182,21 +217,25 @@ struct ClientStateMachine {
         return false
     }
 
-    private mutating func handleReply(_ frame: TakenFrame, _ actions: inout [Action]) throws(WireError)
-        -> Bool
-    {
-        guard let opcode = inFlight[frame.correlation] else { return false }  // Expired or given up.
-        guard opcode.rawValue == frame.opcode else {
-            end(.protocolViolation("a reply of opcode \(frame.opcode) to \(opcode)"), &actions)
+    private mutating func handleReply(
+        _ frame: TakenFrame, _ now: UInt64, _ actions: inout [Action]
+    ) throws(WireError) -> Bool {
+        guard let place = inFlight[frame.correlation] else { return false }
+        guard place.opcode.rawValue == frame.opcode else {
+            end(.protocolViolation("a reply of opcode \(frame.opcode) to \(place.opcode)"), &actions)
             return true
         }
         inFlight[frame.correlation] = nil
-        if opcode == .subscribe, frame.body.starts(with: [0, 0]) {
-            actions.append(
-                .push(.subscribed(try ClientStateMachine.body(Subscribe.Reply.self, frame.body[2...]))))
+        if place.isAbandoned {
+            abandoned -= 1
+        } else {
+            if place.opcode == .subscribe, frame.body.starts(with: [0, 0]) {
+                let reply = try ClientStateMachine.body(Subscribe.Reply.self, frame.body[2...])
+                actions.append(.push(.subscribed(reply)))
+            }
+            actions.append(.succeed(frame.correlation, body: frame.body))
         }
-        actions.append(.succeed(frame.correlation, body: frame.body))
-        actions += next()
+        actions += next(now)
         return false
     }
 
@@ -205,13 +244,18 @@ struct ClientStateMachine {
         actions.append(.close)
     }
 
-    /// A place is free: the call that has waited longest takes it.
-    private mutating func next() -> [Action] {
-        if inFlight.count < maxInFlight, let (correlation, frame) = waiting.popFirst() {
-            inFlight[correlation] = frame.opcode
-            return [.write(frame.bytes)]
+    /// A place is free: of the calls that still have time, the one that has waited longest takes it.
+    private mutating func next(_ now: UInt64) -> [Action] {
+        var actions: [Action] = []
+        while inFlight.count < maxInFlight, let (correlation, waiter) = waiting.popFirst() {
+            guard waiter.deadline > now else {
+                actions.append(.fail(correlation, ClientStateMachine.noPlace))
+                continue
+            }
+            inFlight[correlation] = Place(opcode: waiter.opcode)
+            actions.append(.write(waiter.bytes))
         }
-        return closeIfDrained()
+        return actions + closeIfDrained()
     }
 
     private mutating func closeIfDrained() -> [Action] {
@@ -221,7 +265,7 @@ struct ClientStateMachine {
     }
 
     /// What the end of a connection means for a request that was sent.
-    private static func failure(of opcode: Opcode?, _ why: ClientError) -> ClientError {
+    private static func failure(of opcode: Opcode, _ why: ClientError) -> ClientError {
         switch why {
         case .protocolViolation, .invalidRequest, .closed, .refused, .notConnected: return why
         case .unknownOutcome(let text): return opcode == .hello ? .notConnected(text) : why
@@ -239,42 +283,4 @@ struct ClientStateMachine {
             }
         }
     }
-}
-
-// MARK: bytes
-
-extension ClientStateMachine {
-    /// The bytes of a request.
-    static func encode<M: RequestMessage>(_ message: M, correlation: UInt32) -> Result<[UInt8], WireError> {
-        var bytes = [UInt8](repeating: 0, count: FrameLimits.maxFrameBytes)
-        let count: Result<Int, WireError> = bytes.withUnsafeMutableBytes { buffer in
-            Result { () throws(WireError) in
-                try FieldEncoder.request(message, correlation: correlation, into: buffer)
-            }
-        }
-        return count.map { Array(bytes.prefix($0)) }
-    }
-
-    private static func body<M: Message>(_ type: M.Type, _ bytes: ArraySlice<UInt8>) throws(WireError) -> M {
-        try reading(bytes) { raw throws(WireError) in try FieldDecoder.decode(M.self, from: raw) }
-    }
-
-    /// The typed reply, or the refusal.
-    static func decode<Reply: Message>(_ type: Reply.Type, _ body: [UInt8]) -> Result<Reply, ClientError> {
-        do throws(WireError) {
-            guard body.count >= 2 else { throw .truncatedBody }
-            if body.starts(with: [0, 0]) { return .success(try self.body(Reply.self, body[2...])) }
-            return .failure(.refused(try self.body(Refusal.self, body[...])))
-        } catch { return .failure(.protocolViolation("\(error)")) }
-    }
-}
-
-/// `withUnsafeBytes` that keeps the type of the error.
-private func reading<R>(
-    _ bytes: ArraySlice<UInt8>, _ body: (UnsafeRawBufferPointer) throws(WireError) -> R
-) throws(WireError) -> R {
-    let result: Result<R, WireError> = bytes.withUnsafeBytes { raw in
-        Result { () throws(WireError) in try body(raw) }
-    }
-    return try result.get()
 }

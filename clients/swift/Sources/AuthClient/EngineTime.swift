@@ -10,6 +10,7 @@ struct EngineTime {
 
     func ms(at now: ContinuousClock.Instant) -> UInt64 {
         let passed = max(now - at, .zero).components
-        return ms + UInt64(passed.seconds) * 1_000 + UInt64(passed.attoseconds / 1_000_000_000_000_000)
+        // What the server said is any number: an id made of a wrong one is refused, and nothing traps.
+        return ms &+ UInt64(passed.seconds) * 1_000 &+ UInt64(passed.attoseconds / 1_000_000_000_000_000)
     }
 }

@@ -1,20 +1,22 @@
 import Wire
 
-/// Walks a message's fields and names the first that can't be said: longer than the protocol allows.
+/// Walks a message's fields and finds the first that can't be said: longer than the protocol allows.
 struct FieldChecker: FieldCoder {
-    /// What is wrong, as a sentence without the field's content.
-    private(set) var mistake: String?
+    /// What its caller is told: a sentence without the field's content, or the server's refusal.
+    private var mistake: ClientError?
 
-    static func mistake<M: Message>(in message: M) -> String? {
+    static func mistake<M: Message>(in message: M) -> ClientError? {
         var checker = FieldChecker()
         var copy = message
-        do { try copy.fields(&checker) } catch { return "the request can't be encoded: \(error)" }
+        do { try copy.fields(&checker) } catch {
+            return .invalidRequest("the request can't be encoded: \(error)")
+        }
         return checker.mistake
     }
 
     private mutating func check<let n: Int>(_ name: StaticString, _ value: InlineBytes<n>) {
         guard value.isTooLong, mistake == nil else { return }
-        mistake = "\(name) has \(value.declaredCount) bytes, and at most \(n) are allowed"
+        mistake = .invalidRequest("\(name) has \(value.declaredCount) bytes, and at most \(n) are allowed")
     }
 
     mutating func u8(_ name: StaticString, _ value: inout UInt8) throws(WireError) {}
@@ -25,6 +27,13 @@ struct FieldChecker: FieldCoder {
     mutating func bytes32(_ name: StaticString, _ value: inout Bytes32) throws(WireError) {}
     mutating func blob8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
         check(name, value)
+    }
+    mutating func judged8<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
+        // A code is what the shopper typed: no mistake of the program's, and told as the server would.
+        if value.isTooLong, mistake == nil, "\(name)" == "code" {
+            mistake = .refused(Refusal(.invalidCode))
+        }
+        try blob8(name, &value)
     }
     mutating func blob16<let n: Int>(_ name: StaticString, _ value: inout InlineBytes<n>) throws(WireError) {
         check(name, value)

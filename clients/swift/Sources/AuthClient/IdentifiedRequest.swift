@@ -18,3 +18,4 @@ extension Resend: IdentifiedRequest {}
 extension Verify: IdentifiedRequest {}
 extension Cancel: IdentifiedRequest {}
 extension RedeemGrant: IdentifiedRequest {}
+extension Unblock: IdentifiedRequest {}

@@ -188,4 +188,18 @@ import Wire
             #expect(error == .invalidRequest("account has 129 bytes, and at most 128 are allowed"))
         }
     }
+
+    /// A shopper may type anything: the answer is the server's, whatever the length.
+    @Test(arguments: [17, 300, 70_000]) func overlongCodeIsTheShoppersMistake(length: Int) async throws {
+        try await withServer { _, peer in
+            try peer.hello()
+            try peer.expectClose()
+        } test: { client, _ in
+            var message = Verify()
+            message.code = CodeBytes(String(repeating: "1", count: length))
+            let error = await failure { try await client.verify(message) } as? ClientError
+            #expect(error == .refused(Refusal(.invalidCode)))
+            #expect(error.map(Snippets.page) == "That code didn't work. Try again.")
+        }
+    }
 }

@@ -7,10 +7,12 @@ import Wire
 @Suite struct ClientStateMachineTests {
     enum Event {
         case submit(UInt32)
+        case submitBy(UInt32, deadline: UInt64, now: UInt64)
         case submitVerify(UInt32)
         case submitHello(UInt32)
         case submitSubscribe(UInt32)
         case reply(UInt32)
+        case replyAt(UInt32, now: UInt64)
         case refusal(UInt32, Status)
         case subscribed(UInt32)
         case goodbye(Goodbye.Reason)
@@ -59,12 +61,36 @@ import Wire
                 (.reply(3), ["succeed 3"]),
             ]),
         Table(
-            "time's up: the outcome is unknown, the late reply is ignored, the place is free", maxInFlight: 1,
+            "time's up: the outcome is unknown, the place is free when the late reply comes", maxInFlight: 1,
             [
                 (.submit(1), ["write ping 1"]), (.submit(2), []),
-                (.expire(1), ["fail 1 outcome unknown: no reply in time", "write ping 2"]), (.reply(1), []),
-                (.reply(2), ["succeed 2"]), (.expire(2), []),
+                (.expire(1), ["fail 1 outcome unknown: no reply in time"]), (.expire(1), []),
+                (.reply(1), ["write ping 2"]), (.reply(2), ["succeed 2"]), (.expire(2), []),
             ]),
+        Table(
+            "behind calls whose time was up, calls run out of time unsent", maxInFlight: 1,
+            [
+                (.submit(1), ["write ping 1"]), (.submit(2), []),
+                (.expire(1), ["fail 1 outcome unknown: no reply in time"]),
+                (.expire(2), ["fail 2 not connected: no place in flight in time"]), (.reply(1), []),
+                (.submit(3), ["write ping 3"]), (.reply(3), ["succeed 3"]),
+            ]),
+        Table(
+            "a place that a held-up loop frees isn't for a call whose time was up before", maxInFlight: 1,
+            [
+                (.submit(1), ["write ping 1"]), (.submitBy(2, deadline: 20, now: 10), []),
+                (.submitBy(3, deadline: 30, now: 11), []), (.submitBy(4, deadline: 31, now: 12), []),
+                (
+                    .replyAt(1, now: 30),
+                    [
+                        "succeed 1", "fail 2 not connected: no place in flight in time",
+                        "fail 3 not connected: no place in flight in time", "write ping 4",
+                    ]
+                ), (.expire(2), []), (.reply(4), ["succeed 4"]),
+            ]),
+        Table(
+            "a call that the loop takes after its time isn't sent",
+            [(.submitBy(1, deadline: 10, now: 10), ["fail 1 not connected: no place in flight in time"])]),
         Table(
             "time's up in the line: nothing was sent", maxInFlight: 1,
             [
@@ -73,10 +99,11 @@ import Wire
                 (.reply(1), ["succeed 1", "write ping 3"]),
             ]),
         Table(
-            "a call given up frees its place without a word", maxInFlight: 1,
+            "a call given up holds its place until its reply, which is dropped", maxInFlight: 1,
             [
                 (.submit(1), ["write ping 1"]), (.submit(2), []), (.submit(3), []), (.giveUp(2), []),
-                (.giveUp(1), ["write ping 3"]), (.reply(1), []), (.giveUp(1), []), (.reply(3), ["succeed 3"]),
+                (.giveUp(1), []), (.expire(1), []), (.giveUp(1), []), (.reply(1), ["write ping 3"]),
+                (.giveUp(1), []), (.reply(3), ["succeed 3"]),
             ]),
     ]
 
@@ -87,6 +114,13 @@ import Wire
                 (.submit(1), ["write ping 1"]), (.submit(2), []),
                 (.disconnected, ["fail 1 \(lost)", "fail 2 not connected: \(lost)"]), (.disconnected, []),
                 (.submit(3), ["fail 3 not connected: \(lost)"]), (.reply(1), []),
+            ]),
+        Table(
+            "lost: nobody waits for a call that has ended", maxInFlight: 2,
+            [
+                (.submit(1), ["write ping 1"]), (.submit(2), ["write ping 2"]), (.submit(3), []),
+                (.expire(1), ["fail 1 outcome unknown: no reply in time"]), (.giveUp(2), []),
+                (.disconnected, ["fail 3 not connected: \(lost)"]),
             ]),
         Table(
             "lost before Hello's reply: nothing was asked",
@@ -128,6 +162,12 @@ import Wire
                 (.giveUp(1), ["close"]),
             ]),
         Table(
+            "draining waits for calls, not for the replies of those that have ended", maxInFlight: 1,
+            [
+                (.submit(1), ["write ping 1"]), (.submit(2), []), (.drain, []), (.giveUp(1), []),
+                (.expire(2), ["fail 2 not connected: no place in flight in time", "close"]),
+            ]),
+        Table(
             "draining: the last deadline closes",
             [
                 (.submit(1), ["write ping 1"]), (.drain, []),
@@ -148,6 +188,9 @@ import Wire
             [
                 (.submitSubscribe(1), ["write subscribe 1"]), (.refusal(1, .cursorGone), ["succeed 1"]),
             ]),
+        Table(
+            "a Subscribe that was given up begins nothing",
+            [(.submitSubscribe(1), ["write subscribe 1"]), (.giveUp(1), []), (.subscribed(1), [])]),
         Table(
             "a push of a later server is skipped",
             [
@@ -170,6 +213,9 @@ import Wire
                 (.submitVerify(1), ["write verify 1"]), (.reply(1), ["close"]),
                 (.disconnected, ["fail 1 not the protocol: a reply of opcode 2 to verify"]),
             ]),
+        Table(
+            "nor is one to a call that has ended",
+            [(.submitVerify(1), ["write verify 1"]), (.giveUp(1), []), (.reply(1), ["close"])]),
         Table(
             "a length out of range isn't the protocol",
             [
@@ -204,6 +250,50 @@ import Wire
         #expect(machine.unanswered == ClientStateMachine.maxWaiting + 1)
     }
 
+    /// Whatever the order of calls, replies, deadlines and cancellations: no more requests without a reply
+    /// than the bound, none written after its call has ended, and one verdict for each.
+    @Test func placesAreBoundedInAnyOrder() throws {
+        let seed = UInt64.random(in: .min ... .max)
+        print("seed \(seed)")
+        var generator = SplitMix(state: seed)
+        for _ in 0..<50 {
+            var machine = ClientStateMachine()
+            machine.maxInFlight = Int.random(in: 1...5, using: &generator)
+            var (written, ended): (Set<UInt32>, Set<UInt32>) = ([], [])
+            var last: UInt32 = 0
+            for _ in 0..<300 {
+                let any = UInt32.random(in: 1...max(1, last), using: &generator)
+                let event: Event
+                switch Int.random(in: 0..<4, using: &generator) {
+                case 0:
+                    guard last < 255 else { continue }
+                    last += 1
+                    event = .submit(last)
+                case 1: event = .expire(any)
+                case 2:
+                    event = .giveUp(any)
+                    if any <= last { ended.insert(any) }
+                case _:
+                    guard let oldest = written.min() else { continue }
+                    written.remove(oldest)
+                    event = .reply(oldest)
+                }
+                for action in try Self.apply(event, to: &machine) {
+                    switch action {
+                    case .write(let bytes):
+                        let number = UInt32(bytes[11])
+                        #expect(!ended.contains(number), "\(number) was written after its end")
+                        written.insert(number)
+                    case .succeed(let number, _), .fail(let number, _):
+                        #expect(ended.insert(number).inserted, "two verdicts on \(number)")
+                    case .push, .close: Issue.record("\(action)")
+                    }
+                }
+                #expect(written.count <= machine.maxInFlight)
+            }
+        }
+    }
+
     /// The same actions whatever the cut: at each offset, and byte by byte.
     @Test func splitsDoNotMatter() throws {
         let stream =
@@ -233,11 +323,15 @@ import Wire
     {
         switch event {
         case .submit(let number): return machine.submit(Ping(), correlation: number)
+        case .submitBy(let number, let deadline, let now):
+            return machine.submit(Ping(), correlation: number, deadline: deadline, now: now)
         case .submitVerify(let number): return machine.submit(Verify(), correlation: number)
         case .submitHello(let number): return machine.submit(Hello(), correlation: number)
         case .submitSubscribe(let number): return machine.submit(Subscribe(), correlation: number)
-        case .reply(let number):
-            return machine.receive(try replyFrame(pong(1), opcode: Opcode.ping.rawValue, correlation: number))
+        case .reply(let number): return try apply(.replyAt(number, now: 0), to: &machine)
+        case .replyAt(let number, let now):
+            let bytes = try replyFrame(pong(1), opcode: Opcode.ping.rawValue, correlation: number)
+            return machine.receive(bytes, now: now)
         case .refusal(let number, let status):
             let opcode: Opcode = status == .cursorGone ? .subscribe : .ping
             return machine.receive(

@@ -11,7 +11,7 @@ import Testing
     private func connect(holding token: Token) async {
         await #expect(throws: (any Error).self) {
             _ = try await ClientConnection.connect(
-                path: "/nowhere/otpd.sock", group: .singletonMultiThreadedEventLoopGroup, timeout: .seconds(1),
+                path: "/nowhere/otpd.sock", group: .singletonMultiThreadedEventLoopGroup,
                 onPush: { [token] _ in withExtendedLifetime(token) {} }, onEnd: {})
         }
     }

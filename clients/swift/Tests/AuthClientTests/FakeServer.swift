@@ -110,8 +110,9 @@ final class Peer {
 
     init(fd: Int32) throws {
         self.fd = fd
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
-        let size = socklen_t(MemoryLayout<timeval>.size)
+        // A `timeval` by its layout: which module owns the type depends on what else the package builds.
+        var limit = (seconds: 10, micros: 0)
+        let size = socklen_t(MemoryLayout.size(ofValue: limit))
         guard setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, size) == 0 else {
             throw FakeError.posix("setsockopt", errno)
         }

@@ -40,16 +40,18 @@ import Wire
         #expect(error == .closed)
     }
 
-    /// With one place in flight the next call only goes out if the cancelled one has left it.
-    @Test func cancelledCallLeavesItsPlace() async throws {
-        let hasRequest = Gate()
+    /// With one place in flight the next call only goes out when the cancelled one's reply has come: until
+    /// then the server may have it to act on.
+    @Test func cancelledCallHoldsItsPlaceUntilItsReply() async throws {
+        let (hasRequest, isCancelled) = (Gate(), Gate())
         try await withServer { _, peer in
             try peer.hello(maxInFlight: 1)
             let first = try peer.next()
             hasRequest.open()
-            let second = try peer.next()
+            try isCancelled.wait()
+            guard !peer.hasMore(within: 100) else { throw FakeError.unexpected("a second request in flight") }
             try peer.reply(to: first, pong(1))
-            try peer.reply(to: second, pong(2))
+            try peer.reply(to: try peer.next(), pong(2))
             try peer.reply(to: try peer.next(), pong(3))
             try peer.expectClose()
         } test: { client, server in
@@ -58,7 +60,9 @@ import Wire
             cancelled.cancel()
             let error = await failure { try await cancelled.value }
             #expect(error is CancellationError)
-            expectSame(try await client.ping(2).token, 2)
+            let second = Task { try await client.ping(2).token }
+            isCancelled.open()
+            expectSame(try await second.value, 2)
             expectSame(try await client.ping(3).token, 3)
             #expect(server.connections == 1)
         }
@@ -87,6 +91,25 @@ import Wire
             }
             mayAnswer.open()
             expectSame(try await first.value.token, 1)
+            expectSame(try await client.ping(2).token, 2)
+        }
+    }
+
+    @Test func cancelledBeforeItsCallSendsNothing() async throws {
+        try await withServer { _, peer in
+            try peer.hello()
+            let request = try peer.next()
+            guard try request.decode(Ping.self).token == 2 else { throw FakeError.unexpected("the first ping") }
+            try peer.reply(to: request, pong(2))
+            try peer.expectClose()
+        } test: { client, _ in
+            try await client.connect()
+            let cancelled = Task {
+                withUnsafeCurrentTask { $0?.cancel() }
+                return try await client.ping(1)
+            }
+            let error = await failure { try await cancelled.value }
+            #expect(error is CancellationError)
             expectSame(try await client.ping(2).token, 2)
         }
     }

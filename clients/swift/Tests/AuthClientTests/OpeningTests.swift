@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 import Wire
 
@@ -112,6 +113,30 @@ import Wire
                 return
             }
         }
+    }
+
+    /// A program that the web tier starts has no connection to otpd.
+    @Test func theConnectionEndsAtExec() async throws {
+        try await withServer { _, peer in
+            try peer.hello()
+            try peer.expectClose()
+        } test: { client, server in
+            try await client.connect()
+            let own = (0..<4_096 as Range<Int32>).filter { Self.peer(of: $0) == server.path }
+            #expect(own.count == 1)
+            for fd in own { #expect(fcntl(fd, F_GETFD) & FD_CLOEXEC != 0) }
+        }
+    }
+
+    /// The path of the socket at the other end of a descriptor.
+    private static func peer(of fd: Int32) -> String? {
+        var address = sockaddr_un()
+        var size = socklen_t(MemoryLayout<sockaddr_un>.size)
+        let result = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(fd, $0, &size) }
+        }
+        guard result == 0, address.sun_family == sa_family_t(AF_UNIX) else { return nil }
+        return withUnsafeBytes(of: address.sun_path) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 
     @Test func pathBeyondTheSocketsLimitIsAClearError() async throws {

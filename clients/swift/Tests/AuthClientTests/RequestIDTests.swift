@@ -79,6 +79,19 @@ import Wire
         }
     }
 
+    /// Whatever a server says is its time, an id is made of it, and the server judges it.
+    @Test func timeBeyondAllClocks() async throws {
+        let clock = FakeClock()
+        try await withServer(environment: clock.environment()) { _, peer in
+            try peer.hello(engineTimeMs: .max)
+            try peer.expectClose()
+        } test: { client, _ in
+            try await client.connect()
+            clock.advance(.seconds(1))
+            _ = try await client.newRequestID()
+        }
+    }
+
     @Test func tailsAreRandom() async throws {
         try await withServer { _, peer in
             try peer.hello()

@@ -15,7 +15,7 @@ import Wire
         let blocks = Self.blocks(document)
         #expect(blocks.map(\.name) == snippets.map(\.name))
         for (block, snippet) in zip(blocks, snippets) { #expect(block.text == snippet.text, "\(block.name)") }
-        #expect(snippets.count == 8)
+        #expect(snippets.count == 9)
     }
 
     /// Between `// snippet.NAME` and `// snippet.end`, less the marker's indentation.
@@ -41,7 +41,7 @@ import Wire
         var found: [(name: String, text: String)] = []
         var isInside = false
         for line in document.split(separator: "\n", omittingEmptySubsequences: false) {
-            if line.hasPrefix("```swift") {
+            if line.hasPrefix("```swift ") {
                 isInside = true
                 found.append((String(line.dropFirst("```swift ".count)), ""))
             } else if line.hasPrefix("```") {
@@ -55,7 +55,7 @@ import Wire
 
     // MARK: they run
 
-    static let session = Bytes32(head: Bytes16(high: 1, low: 2), tail: Bytes16(high: 3, low: 4))
+    static let session = Snippets.session(ofCookie: "c1")
 
     @Test func login() async throws {
         var verified = Verify.Reply()
@@ -76,14 +76,26 @@ import Wire
             let right = try peer.next()
             let message = try right.decode(Verify.self)
             guard message.code.text == "483920", message.challenge == challengeReply().challenge,
-                message.session == Self.session, try wrong.decode(Verify.self).requestID != message.requestID
+                message.session == Self.session,
+                message.requestID
+                    == AuthClient.formRequestID(
+                        challenge: message.challenge, session: Self.session, code: "483920"),
+                try wrong.decode(Verify.self).requestID != message.requestID
             else { throw FakeError.unexpected("Verify") }
             try peer.reply(to: right, answer)
             let redeem = try peer.next()
-            guard try redeem.decode(RedeemGrant.self).grant == answer.grant else {
-                throw FakeError.unexpected("grant")
-            }
+            let first = try redeem.decode(RedeemGrant.self)
+            guard first.grant == answer.grant else { throw FakeError.unexpected("grant") }
             try peer.reply(to: redeem, GrantReply())
+            // The same form once more.
+            let again = try peer.next()
+            guard again.body == right.body else { throw FakeError.unexpected("another Verify") }
+            try peer.reply(to: again, answer)
+            let secondRedeem = try peer.next()
+            guard secondRedeem.body == redeem.body else { throw FakeError.unexpected("another RedeemGrant") }
+            var repeated = GrantReply()
+            repeated.repeated = 1
+            try peer.reply(to: secondRedeem, repeated)
             try peer.expectClose()
         }
         let otpd = try await Snippets.connect(path: server.path)
@@ -91,15 +103,60 @@ import Wire
         let challenge = try await Snippets.requestCode(
             otpd, account: account, phone: phone, session: Self.session)
         let error = await failure {
-            try await Snippets.logIn(
+            _ = try await Snippets.logIn(
                 otpd, account: account, session: Self.session, challenge: challenge, typed: "111111")
         }
         let refused = try #require(error as? ClientError)
         #expect(Snippets.page(for: refused) == "That code didn't work. 4 tries left.")
-        try await Snippets.logIn(
-            otpd, account: account, session: Self.session, challenge: challenge, typed: "483920")
+        for isFirst in [true, false] {
+            let acted = try await Snippets.logIn(
+                otpd, account: account, session: Self.session, challenge: challenge, typed: "483920")
+            #expect(acted == isFirst)
+        }
         await Snippets.close(otpd)
         #expect(try await server.stop() == [])
+    }
+
+    /// The lines for Package.swift name what this package has.
+    @Test func packageLines() throws {
+        let here = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        let readme = here.appendingPathComponent("../../README.md")
+        let document = try String(contentsOf: readme, encoding: .utf8)
+        let package = try String(
+            contentsOf: here.appendingPathComponent("../../../../Package.swift"), encoding: .utf8)
+        #expect(document.contains(#".product(name: "AuthClient", package: "otpd")"#))
+        #expect(document.contains(#".package(path: "../otpd")"#))
+        #expect(package.contains(#"    name: "otpd","#))
+        #expect(package.contains(#".library(name: "AuthClient", targets: ["AuthClient", "Wire"])"#))
+    }
+
+    /// The table of calls is the code's.
+    @Test func callsAndTheirMessages() throws {
+        func name<T>(_ type: T.Type) -> String {
+            let full = String(reflecting: type)
+            return full == "()" ? "" : "`\(full.split(separator: ".").dropFirst().joined(separator: "."))`"
+        }
+        func row<M, R>(_ call: String, _ body: (AuthClient, M) async throws -> R) -> String {
+            "| `\(call)` | \(name(M.self)) | \(name(R.self)) |"
+        }
+        let rows = [
+            row("requestCode") { (c, m: RequestCode) in try await c.requestCode(m) },
+            row("resend") { (c, m: Resend) in try await c.resend(m) },
+            row("verify") { (c, m: Verify) in try await c.verify(m) },
+            row("cancel") { (c, m: Cancel) in try await c.cancel(m) },
+            row("status") { (c, m: StatusRequest) in try await c.status(m) },
+            row("quota") { (c, m: Quota) in try await c.quota(m) },
+            row("checkGrant") { (c, m: CheckGrant) in try await c.checkGrant(m) },
+            row("redeemGrant") { (c, m: RedeemGrant) in try await c.redeemGrant(m) },
+            row("unblock") { (c, m: Unblock) in try await c.unblock(m) },
+            row("report") { (c, m: ReportMessage) in try await c.report(m) },
+            row("showRoute") { (c, m: ShowRoute) in try await c.showRoute(m) },
+            row("drainRoute") { (c, m: DrainRoute) in try await c.drainRoute(m) },
+        ]
+        let here = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        let readme = here.appendingPathComponent("../../README.md")
+        let document = try String(contentsOf: readme, encoding: .utf8)
+        for row in rows { #expect(document.contains(row + "\n"), "\(row)") }
     }
 
     @Test func pages() {
@@ -110,6 +167,7 @@ import Wire
         #expect(page(.blocked, retryAfterMs: 900_000) == "Ask again in 900 seconds.")
         #expect(page(.challengeNotOpen) == "Please start again.")
         #expect(page(.factorDisabled).hasPrefix("Use another way"))
+        #expect(page(.invalidCode) == "That code didn't work. Try again.")
         #expect(page(.invalidPhone) == "Something went wrong on our side.")
         #expect(Snippets.page(for: .unknownOutcome("x")).hasPrefix("We couldn't check"))
     }

@@ -18,6 +18,14 @@ enum Snippets {
         return otpd
     }
 
+    // snippet.session
+    /// `session` of all calls: a digest of what tells this browser's session from all others.
+    static func session(ofCookie value: String) -> Bytes32 { Bytes32(sha256Of: value) }
+
+    /// The same from bytes that some other library has digested (`SHA256.hash(data:)` of swift-crypto, say).
+    static func session(ofDigest digest: some Sequence<UInt8>) -> Bytes32? { Bytes32(bytes: digest) }
+    // snippet.end
+
     // snippet.request
     /// After the password: sends the code; what it returns stays with the browser session.
     static func requestCode(
@@ -35,14 +43,18 @@ enum Snippets {
     // snippet.end
 
     // snippet.verify
-    /// The shopper has typed a code. Returns normally once, ever, per challenge: then she is logged in.
+    /// The form with the code has come back. Returns normally for the right code only: she is logged in.
+    /// `true` for the post that acted, `false` for the same form posted again.
     static func logIn(
-        _ otpd: AuthClient, account: String, session: Bytes32, challenge: Bytes16, typed: String
-    ) async throws {
+        _ otpd: AuthClient, account: String, session: Bytes32, challenge: Bytes16, typed: String,
+        generation: UInt32 = 0
+    ) async throws -> Bool {
         var verify = Verify()
         verify.challenge = challenge
         verify.session = session
         verify.code = CodeBytes(typed)
+        verify.requestID = AuthClient.formRequestID(
+            challenge: challenge, session: session, code: typed, generation: generation)
         let grant = try await otpd.verify(verify).grant
 
         var redeem = RedeemGrant()
@@ -50,7 +62,8 @@ enum Snippets {
         redeem.purpose = 1
         redeem.account = AccountBytes(account)
         redeem.session = session
-        _ = try await otpd.redeemGrant(redeem)
+        redeem.requestID = AuthClient.formRequestID(grant: grant, session: session)
+        return try await otpd.redeemGrant(redeem).repeated == nil
     }
     // snippet.end
 
