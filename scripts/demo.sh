@@ -105,7 +105,7 @@ lap
 step "After the crash: the used code is still used, the spent grant still spent, Mallory's sends still debited"
 expect 3 challengeNotOpen verify "$challenge" "$code"
 expect 3 grantInvalid grant redeem "$grant" --account alice@example.org
-expect 0 "sends_left_hour: 2" quota "${bob[@]}" --phone +33700000003
+expect 0 "sends_left_hour: *2" quota "${bob[@]}" --phone +33700000003
 lap
 
 left=$(( mallory + 31 - EPOCHSECONDS ))
