@@ -73,6 +73,7 @@ test: build
 	$(SWIFT) test --no-parallel
 	python3 -m unittest discover -s clients/python -p 'test_*.py'
 	python3 scripts/mutants.py --check
+	python3 scripts/production.py $(DEBUG)
 	$$(sh scripts/python-venv.sh) scripts/smpp-vectors.py --check
 	python3 scripts/vendor-goldens.py --check
 	$$(sh scripts/python-venv.sh) scripts/make-alphabet-vectors.py --check

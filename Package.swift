@@ -52,6 +52,8 @@ let package = Package(
         .systemLibrary(name: "CTLS", path: "Sources/CTLS", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CCurl", path: "Sources/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "CLinuxShim"),
+        .target(name: "Permissions", swiftSettings: settings),
+        .target(name: "Launch", dependencies: ["CLinuxShim", arguments], swiftSettings: settings),
 
         // The core, leaves first.
         .target(name: "Wire", exclude: ["PROTOCOL.md"], swiftSettings: settings),
@@ -59,14 +61,14 @@ let package = Package(
         .target(name: "SMSText", swiftSettings: safeSettings),
         .target(name: "StrictTOML", dependencies: ["TOMLKit", "CLinuxShim"], swiftSettings: settings),
         .target(name: "Engine", dependencies: ["Wire", "LibCrypto"], swiftSettings: settings),
-        .target(name: "Store", dependencies: ["CLMDB", "LibCrypto", "CLinuxShim"], exclude: ["SCHEMA.md"], swiftSettings: settings),
+        .target(name: "Store", dependencies: ["CLMDB", "LibCrypto", "CLinuxShim", "Permissions"], exclude: ["SCHEMA.md"], swiftSettings: settings),
         .target(
             name: "AuthServer",
-            dependencies: ["Wire", "Engine", "Store", "SMSText", "LibCrypto", "CLinuxShim", log, "StrictTOML"],
+            dependencies: ["Wire", "Engine", "Store", "SMSText", "LibCrypto", "CLinuxShim", "Permissions", log, "StrictTOML"],
             exclude: ["ARCHITECTURE.md", "otpd.toml"], swiftSettings: settings),
         .target(name: "SMPP", dependencies: ["SMSText"], swiftSettings: safeSettings),
         .target(name: "HTTPGateway", dependencies: ["SMSText", "LibCrypto"], swiftSettings: safeSettings),
-        .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "HTTPGateway", "StrictTOML", "CTLS", "CCurl", "CLinuxShim"], exclude: ["OPERATING.md", "courier.toml"], swiftSettings: settings),
+        .target(name: "Courier", dependencies: ["Wire", "SMSText", "SMPP", "HTTPGateway", "StrictTOML", "CTLS", "CCurl", "CLinuxShim", "Permissions"], exclude: ["OPERATING.md", "courier.toml"], swiftSettings: settings),
         .target(
             name: "CDigest", path: "clients/swift/Sources/CDigest", linkerSettings: [.linkedLibrary("crypto")]),
         .target(
@@ -77,11 +79,11 @@ let package = Package(
             exclude: ["receipts.toml"], swiftSettings: settings),
 
         // Thin executables.
-        .executableTarget(name: "otpd", dependencies: ["AuthServer", "LibCrypto", "Store", "CLinuxShim", log, arguments], swiftSettings: settings),
-        .executableTarget(name: "otpctl", dependencies: ["AuthClient", "AuthServer", "CLinuxShim", "Engine", "SMSText", "Wire", arguments], swiftSettings: settings),
-        .executableTarget(name: "otp-courier", dependencies: ["Courier", "SMPP", "StrictTOML", "CLinuxShim", arguments], swiftSettings: settings),
+        .executableTarget(name: "otpd", dependencies: ["AuthServer", "LibCrypto", "Store", "Launch", "Permissions", log, arguments], swiftSettings: settings),
+        .executableTarget(name: "otpctl", dependencies: ["AuthClient", "AuthServer", "Engine", "SMSText", "Wire", "Launch", "Permissions", arguments], swiftSettings: settings),
+        .executableTarget(name: "otp-courier", dependencies: ["Courier", "SMPP", "StrictTOML", "CLinuxShim", "Launch", arguments], swiftSettings: settings),
         .executableTarget(
-            name: "otp-receipts", dependencies: ["Receipts", "AuthClient", "StrictTOML", "Wire", "CLinuxShim", arguments], swiftSettings: settings),
+            name: "otp-receipts", dependencies: ["Receipts", "AuthClient", "StrictTOML", "Wire", "CLinuxShim", "Launch", arguments], swiftSettings: settings),
         .target(name: "CBenchPoll", path: "clients/bench/poll"),
         .executableTarget(
             name: "otp-bench",
@@ -121,10 +123,10 @@ let package = Package(
             name: "StoreTests", dependencies: ["Store", "LibCrypto", "CLinuxShim", "CLMDB", "CFaultDisk"], swiftSettings: settings),
         .testTarget(
             name: "AuthServerTests",
-            dependencies: ["AuthServer", "Wire", "Engine", "Store", "StrictTOML", "LibCrypto"], swiftSettings: settings),
+            dependencies: ["AuthServer", "Wire", "Engine", "Store", "StrictTOML", "LibCrypto", "Permissions"], swiftSettings: settings),
         .testTarget(name: "SMPPTests", dependencies: ["SMPP", "SMSText"], swiftSettings: settings),
         .testTarget(name: "HTTPGatewayTests", dependencies: ["HTTPGateway", "LibCrypto"], swiftSettings: settings),
-        .testTarget(name: "CourierTests", dependencies: ["Courier", "HTTPGateway", "SMPP", "StrictTOML", "Wire"], swiftSettings: settings),
+        .testTarget(name: "CourierTests", dependencies: ["Courier", "HTTPGateway", "Permissions", "SMPP", "StrictTOML", "Wire"], swiftSettings: settings),
         .testTarget(
             name: "ReceiptsTests",
             dependencies: [

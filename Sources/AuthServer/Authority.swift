@@ -13,6 +13,8 @@ public struct PeerRule: Sendable, Equatable {
     public var uid: UInt32?
     public var tenant: UInt32
     public var roles: Roles
+    /// The file names the user, not the uid.
+    var isByName = false
 
     /// How the operator knows it.
     var name: String { uid.map { "the `[[peer]]` with uid \($0)" } ?? "the `[[peer]]` of any uid" }
@@ -37,9 +39,14 @@ public struct ListenerRule: Sendable, Equatable {
     /// Tenants that may be served here; empty = all.
     public var tenants: [UInt32]
     public var roles: Roles
+    /// The socket's group; `nil`: the primary one of otpd's user.
+    public var group: UInt32?
 
-    /// All four.
-    public init(path: String, mode: UInt32 = 0o660, tenants: [UInt32] = [], roles: Roles = .all) {
+    /// All five.
+    public init(
+        path: String, mode: UInt32 = 0o660, tenants: [UInt32] = [], roles: Roles = .all, group: UInt32? = nil
+    ) {
+        self.group = group
         self.path = path
         self.mode = mode
         self.tenants = tenants

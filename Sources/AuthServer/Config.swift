@@ -1,5 +1,6 @@
 import Engine
 import Glibc
+import Permissions
 import SMSText
 import Store
 public import StrictTOML
@@ -20,7 +21,7 @@ public enum Config {
     private static func settings(_ root: ConfigReader) throws(ConfigError) -> ServerSettings {
         let data = try root.required("data")
         let key = try root.required("master_key")
-        let issuer = try root.required("issuer")
+        guard let issuer = try root.shown("issuer", most: 64) else { throw root.missing("issuer", "add `issuer = \"shop.example\"`") }
         guard issuer != "dev" else { throw root.fail("issuer", "`dev` is kept for development servers") }
         let commit = try root.choice("commit", CommitMode.allCases.map(\.rawValue)) ?? "auto"
         let connections = try root.integer("max_connections", 8...16_384)
@@ -30,7 +31,11 @@ public enum Config {
         var texts = MessageTexts()
         var tenants: [TenantPolicy] = []
         for reader in try root.tables("tenant") {
-            tenants.append(try tenant(reader, &texts))
+            let found = try tenant(reader, &texts)
+            guard !tenants.contains(where: { $0.name == found.name }) else {
+                throw reader.fail("name", "another tenant is named `\(found.name)`; give each a name of its own")
+            }
+            tenants.append(found)
         }
         guard !tenants.isEmpty else { throw root.missing("tenant", "add a `[[tenant]]`") }
         try unique(tenants.map { Int($0.number) }, root, "tenant", "number")
@@ -43,10 +48,12 @@ public enum Config {
         for reader in peerReaders { peers.append(try peer(reader, tenants)) }
         guard !peers.isEmpty else { throw root.missing("peer", "add a `[[peer]]` for the web tier's user") }
         try unambiguous(listeners, peers, peerReaders)
+        try letThrough(listeners, peers, peerReaders)
         try root.finish()
         var settings = ServerSettings(
             dataPath: data, masterKeyPath: key, issuer: issuer, tenants: tenants, texts: texts,
             listeners: listeners, peers: peers)
+        settings.file = root.file
         settings.commit = CommitMode(rawValue: commit) ?? .auto
         if let connections { settings.maxConnections = connections }
         settings.maxConnectionsPerUID = perUID
@@ -75,6 +82,25 @@ public enum Config {
         }
     }
 
+    /// A role that a peer has by its `[[peer]]` alone, and at no listener, is one that it never gets.
+    private static func letThrough(
+        _ listeners: [ListenerRule], _ peers: [PeerRule], _ readers: [ConfigReader]
+    ) throws(ConfigError) {
+        for (index, peer) in peers.enumerated() {
+            let serving = listeners.filter { $0.serves(peer.tenant) }
+            guard !serving.isEmpty else {
+                throw readers[index].fail("tenant", "no `[[listener]]` serves tenant \(peer.tenant); add it to one's `tenants`")
+            }
+            for role in Role.allCases where peer.roles.contains(Roles(role)) {
+                guard serving.contains(where: { $0.roles.contains(Roles(role)) }) else {
+                    throw readers[index].fail(
+                        "roles", "no listener that serves tenant \(peer.tenant) lets `\(role.name)` through; add it to the "
+                            + "`roles` of its `[[listener]]`, or leave it out here")
+                }
+            }
+        }
+    }
+
     private static func unique<Value: Hashable>(
         _ numbers: [Value], _ reader: ConfigReader, _ key: String, _ what: String
     ) throws(ConfigError) {
@@ -82,16 +108,19 @@ public enum Config {
     }
 
     private static func tenant(_ r: ConfigReader, _ texts: inout MessageTexts) throws(ConfigError) -> TenantPolicy {
-        let name = try r.required("name")
+        guard let name = try r.shown("name", most: 64) else { throw r.missing("name", "add `name = \"shop\"`") }
         var tenant = TenantPolicy(
             number: UInt32(try r.requiredInteger("number", 1...Int(Int32.max))), name: name,
-            shop: try r.string("shop") ?? name)
+            shop: try r.shown("shop", most: 128) ?? name)
         if let limits = try r.subtable("limits") { try readLimits(limits, &tenant) }
         var purposes: [PurposePolicy] = []
         var wording: [(plain: MessageTexts.Own, payment: MessageTexts.Own)] = []
         let readers = try r.tables("purpose")
         for reader in readers {
             let (purpose, plain, payment) = try self.purpose(reader)
+            guard !purposes.contains(where: { $0.name == purpose.name }) else {
+                throw reader.fail("name", "another purpose of this tenant is named `\(purpose.name)`")
+            }
             purposes.append(purpose)
             wording.append((plain, payment))
         }
@@ -163,6 +192,8 @@ public enum Config {
         tenant.openPerPhone = try r.integer("open_per_phone", 1...5) ?? tenant.openPerPhone
         tenant.verifiesPerPhoneMinute =
             try r.integer("verifies_per_phone_minute", 1...50) ?? tenant.verifiesPerPhoneMinute
+        try dayHolds(r, "unverified", hour: tenant.unverifiedPerHour, day: tenant.unverifiedPerDay)
+        try dayHolds(r, "total", hour: tenant.totalPerHour, day: tenant.totalPerDay)
         if let mode = try mode(r, "mode") { tenant.modes.setAll(mode) }
         if let own = try r.subtable("modes") {
             for limit in LimitModes.limits {
@@ -171,6 +202,13 @@ public enum Config {
             try own.finish()
         }
         try r.finish()
+    }
+
+    /// A day has no fewer than its hours, else the hour's limit never binds.
+    private static func dayHolds(_ r: ConfigReader, _ what: String, hour: Int, day: Int) throws(ConfigError) {
+        guard day < hour else { return }
+        let key = r.has("\(what)_per_day") ? "\(what)_per_day" : "\(what)_per_hour"
+        throw r.fail(key, "the day's limit (\(day)) is below the hour's (\(hour)); write \(what)_per_day of at least \(hour)")
     }
 
     private static func mode(_ r: ConfigReader, _ key: String) throws(ConfigError) -> LimitMode? {
@@ -221,9 +259,11 @@ public enum Config {
         purpose.lifeMs = UInt64(try r.integer("life_seconds", 120...600) ?? 300) * 1_000
         purpose.attempts = UInt8(try r.integer("attempts", 1...5) ?? 5)
         purpose.sendsPerChallenge = UInt8(try r.integer("sends_per_challenge", 1...5) ?? 3)
-        if let gaps = try r.integers("resend_gap_seconds", 20...600), !gaps.isEmpty {
+        if let gaps = try r.integers("resend_gap_seconds", 20...600) {
+            guard !gaps.isEmpty else { throw r.fail("resend_gap_seconds", "is empty; write at least one number of seconds, or leave it out") }
             purpose.gapMs = gaps.map { UInt64($0) * 1_000 }
         }
+        try gapsFit(r, purpose)
         purpose.grantLifeMs = UInt64(try r.integer("grant_seconds", 10...300) ?? 120) * 1_000
         purpose.requiresSession = try r.bool("require_session") ?? true
         switch try r.choice("priority", ["high", "normal", "low"]) {
@@ -238,6 +278,16 @@ public enum Config {
         }
         try r.finish()
         return (purpose, plain, payment)
+    }
+
+    /// A gap that is as long as the code's life allows no further message.
+    private static func gapsFit(_ r: ConfigReader, _ purpose: PurposePolicy) throws(ConfigError) {
+        let used = purpose.gapMs.prefix(Int(purpose.sendsPerChallenge) - 1)
+        guard let longest = used.max(), longest >= purpose.lifeMs else { return }
+        throw r.fail(
+            r.has("resend_gap_seconds") ? "resend_gap_seconds" : "life_seconds",
+            "a gap of \(longest / 1_000) s before a resend is no shorter than the code's life, \(purpose.lifeMs / 1_000) s; "
+                + "write shorter gaps or a longer life_seconds")
     }
 
     private static func roles(_ r: ConfigReader) throws(ConfigError) -> Roles? {
@@ -260,20 +310,31 @@ public enum Config {
         }
         let mode = try r.string("mode") ?? "0660"
         guard let bits = UInt32(mode, radix: 8), bits <= 0o777 else { throw r.fail("mode", "write it as \"0660\"") }
+        guard bits & 0o600 == 0o600 else { throw r.fail("mode", "shuts out otpd's own user; write it as \"0660\"") }
         let tenants = try r.integers("tenants", 1...Int(Int32.max)) ?? []
         for number in tenants where !known.contains(where: { $0.number == number }) {
             throw r.fail("tenants", "there is no `[[tenant]]` with number \(number)")
         }
         let rule = ListenerRule(
-            path: path, mode: bits, tenants: tenants.map { UInt32($0) }, roles: try roles(r) ?? .all)
+            path: path, mode: bits, tenants: tenants.map { UInt32($0) }, roles: try roles(r) ?? .all,
+            group: try group(r))
         try r.finish()
         return rule
+    }
+
+    private static func group(_ r: ConfigReader) throws(ConfigError) -> UInt32? {
+        guard let name = try r.string("group") else { return nil }
+        guard let gid = Account.group(named: name) else {
+            throw r.fail("group", "there is no group `\(name)` on this machine: as root, `groupadd --system \(name)`")
+        }
+        return gid
     }
 
     private static func peer(_ r: ConfigReader, _ tenants: [TenantPolicy]) throws(ConfigError) -> PeerRule {
         var uid: UInt32?
         if let number = try r.integer("uid", 0...Int(UInt32.max)) { uid = UInt32(number) }
         if let user = try r.string("user") {
+            guard uid == nil else { throw r.fail("user", "`uid` and `user` are both given; leave one out") }
             guard let entry = getpwnam(user) else { throw r.fail("user", "there is no user `\(user)` on this machine") }
             uid = entry.pointee.pw_uid
         }
@@ -285,6 +346,8 @@ public enum Config {
         }
         guard let roles = try roles(r) else { throw r.missing("roles", "add `roles = [\"verify\", \"redeem\"]`") }
         try r.finish()
-        return PeerRule(uid: uid, tenant: number, roles: roles)
+        var rule = PeerRule(uid: uid, tenant: number, roles: roles)
+        rule.isByName = r.has("user")
+        return rule
     }
 }

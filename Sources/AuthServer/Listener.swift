@@ -1,5 +1,6 @@
 import CLinuxShim
 import Glibc
+import Permissions
 
 /// A bound Unix socket. A stale file is replaced by a rename, so there is no moment without a socket; at the end it is removed only if it is
 /// still ours.
@@ -31,7 +32,7 @@ final class Listener {
         // Two servers on one path: the lock file decides, never the socket file.
         let lock = linux_open(rule.path + ".lock", O_RDWR | O_CREAT, 0o600)
         guard lock >= 0 else {
-            throw Failure(description: "\(rule.path).lock: \(String(cString: strerror(-lock))). Does the folder exist?")
+            throw Failure(description: whyNoLock(rule.path, -lock))
         }
         guard linux_lock_exclusive(lock) == 0 else {
             close(lock)
@@ -49,6 +50,13 @@ final class Listener {
             close(lock)
             throw Failure(description: "\(rule.path): \(String(cString: strerror(-descriptor)))")
         }
+        if let group = rule.group, chown(staged, uid_t.max, group) != 0 {
+            let reason = whyNoGroup(rule.path, group, errno)
+            unlink(staged)
+            close(descriptor)
+            close(lock)
+            throw Failure(description: reason)
+        }
         guard chmod(staged, mode_t(rule.mode)) == 0, staged == rule.path || rename(staged, rule.path) == 0 else {
             let reason = String(cString: strerror(errno))
             unlink(staged)
@@ -57,6 +65,18 @@ final class Listener {
             throw Failure(description: "\(rule.path): \(reason)")
         }
         return Listener(rule: rule, descriptor: descriptor, inode: fileIdentity(rule.path), lock: lock)
+    }
+
+    private static func whyNoLock(_ path: String, _ code: Int32) -> String {
+        let reason = "\(path).lock: \(String(cString: strerror(code)))"
+        if let obstacle = Access.obstacle(toMaking: path, by: .current()) { return "\(reason): \(obstacle)." }
+        return "\(reason). otpd makes it beside the socket, as \(Account.current().text)."
+    }
+
+    private static func whyNoGroup(_ path: String, _ group: UInt32, _ code: Int32) -> String {
+        let (name, account) = (Account.groupName(group), Account.current())
+        return "\(path): its group can't be set to \(name): \(String(cString: strerror(code))). Only root and members of a group may "
+            + "give it, and this is \(account.text): as root, `usermod --append --groups \(name) \(account.name)`, and start otpd again."
     }
 
     /// Only a socket that nobody listens at is replaced: another program's socket, or a file named by mistake, stays.

@@ -1,6 +1,7 @@
 import CLinuxShim
 import Glibc
 public import LibCrypto
+import Permissions
 
 /// The master key's file.
 public enum MasterKey {
@@ -17,7 +18,7 @@ public enum MasterKey {
         unlink(temporary)
         let key = SecretBytes.random(count: 32)
         let fd = linux_open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0o400)
-        guard fd >= 0 else { throw Failure(description: "\(temporary): \(reason(-fd)).") }
+        guard fd >= 0 else { throw Failure(description: whyUnmade(path, -fd)) }
         let isWhole = key.withUnsafeBytes { writeAll(fd, $0) } && fchmod(fd, 0o400) == 0 && sync(fd)
         let code = errno
         close(fd)
@@ -59,7 +60,7 @@ public enum MasterKey {
     public static func load(_ path: String) throws -> SecretBytes {
         let fd = linux_open(path, O_RDONLY | O_NOFOLLOW, 0)
         guard fd >= 0 else {
-            throw Failure(description: "\(path): \(reason(-fd)). Give the master key that `otpd init` made.")
+            throw Failure(description: whyUnread(path, -fd))
         }
         defer { close(fd) }
         var info = stat()
@@ -68,7 +69,8 @@ public enum MasterKey {
             throw Failure(description: "\(path): the mode is looser than 0400. Run `chmod 0400 \(path)`.")
         }
         guard info.st_uid == geteuid() || info.st_uid == 0 else {
-            throw Failure(description: "\(path): it belongs to uid \(info.st_uid), not to otpd's user.")
+            throw Failure(description: "\(path): it belongs to \(Account.userName(info.st_uid)) (uid \(info.st_uid)), and this is \(Account.current().text). "
+                    + "As root, `chown \(Account.current().name) \(path)`.")
         }
         var count = 0
         let key = SecretBytes(count: 32) { buffer in
@@ -83,6 +85,20 @@ public enum MasterKey {
             throw Failure(description: "\(path): a master key has exactly 32 bytes; this file has \(info.st_size).")
         }
         return key
+    }
+
+    private static func whyUnread(_ path: String, _ code: Int32) -> String {
+        if code == EACCES, let obstacle = Access.obstacle(path, needs: .read, by: .current()) {
+            return "\(path): \(reason(code)): \(obstacle)."
+        }
+        return "\(path): \(reason(code)). Give the master key that `otpd init` made."
+    }
+
+    private static func whyUnmade(_ path: String, _ code: Int32) -> String {
+        if code == EACCES || code == ENOENT, let obstacle = Access.obstacle(toMaking: path, by: .current()) {
+            return "\(path): \(reason(code)): \(obstacle)."
+        }
+        return "\(path): \(reason(code))."
     }
 
     private static func reason(_ code: Int32) -> String { String(cString: strerror(code)) }

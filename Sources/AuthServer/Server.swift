@@ -3,6 +3,7 @@ import Engine
 import Glibc
 import LibCrypto
 public import Logging
+import Permissions
 import Store
 import Wire
 
@@ -72,7 +73,7 @@ public final class Server {
             try stop()
             throw error
         }
-        for remark in settings.remarks { log.notice("\(remark)") }
+        for remark in settings.remarks + StartCheck(settings, as: .current()).remarks { log.notice("\(remark)") }
         for remark in [store.keyringRemark, SecretMemory.doubt].compactMap({ $0 }) { log.warning("\(remark)") }
         let millis = (linux_monotonic_nanos() - started) / 1_000_000
         log.info(

@@ -1,5 +1,6 @@
 public import Engine
 public import Store
+import StrictTOML
 import Wire
 
 /// Everything that a server needs to know, from a configuration file or from `--dev`.
@@ -21,6 +22,8 @@ public struct ServerSettings: Sendable {
     public var maxConnectionsPerUID: Int?
     var connectionsPerUID: Int { maxConnectionsPerUID ?? max(1, maxConnections * 3 / 4) }
     public var commit = CommitMode.auto
+    /// Where it stands, if in a file.
+    var file: ConfigFile?
     /// Accept a wall clock that is far ahead, once.
     public var acceptClock = false
     /// Milliseconds until Hello must have come.
@@ -76,7 +79,29 @@ public struct ServerSettings: Sendable {
     }
 
     /// What a start tells the operator: nothing is wrong, but it may not be what was meant.
-    public var remarks: [String] { missingClients + hostRolesOfShops + unboundPurposes }
+    public var remarks: [String] { missingClients + hostRolesOfShops + unboundPurposes + noCourier + openSockets }
+
+    private var noCourier: [String] {
+        let isThere = peers.contains { peer in
+            peer.roles.contains(.courier) && listeners.contains { $0.serves(peer.tenant) && $0.roles.contains(.courier) }
+        }
+        return isThere
+            ? []
+            : [place("peer", in: "") + "none has the role `courier`: messages would wait for ever. Add a `[[peer]]` with "
+                + "`roles = [\"courier\"]` for the user that otp-courier runs as."]
+    }
+
+    private var openSockets: [String] {
+        listeners.enumerated().filter { $0.element.mode & 0o002 != 0 }.map { index, rule in
+            place("mode", in: "listener[\(index)]") + "every user of the machine may connect to \(rule.path). Write \"0660\" and a "
+                + "`group` whose members are the peers' users."
+        }
+    }
+
+    /// `otpd.toml:7: peer[0].uid: `, or without file and line.
+    func place(_ key: String, in path: String) -> String {
+        file?.place(of: key, in: path) ?? ((path.isEmpty ? key : "\(path).\(key)") + ": ")
+    }
 
     private var missingClients: [String] {
         tenants.flatMap { tenant in

@@ -289,3 +289,11 @@ int linux_crc32c(uint32_t *crc, const void *bytes, size_t length) {
     return 0;
 #endif
 }
+
+// Swift's CommandLine reads /proc/self/cmdline, and ends the process where /proc isn't mounted (a chroot, an early boot). The loader gives
+// a constructor the same arguments: they are set before anybody asks. The symbol is the standard library's own; without it nothing is set.
+extern void _swift_stdlib_overrideUnsafeArgvArgc(char **argv, int argc) __attribute__((weak));
+
+__attribute__((constructor)) static void linux_keep_arguments(int argc, char **argv) {
+    if (_swift_stdlib_overrideUnsafeArgvArgc && argc > 0 && argv) _swift_stdlib_overrideUnsafeArgvArgc(argv, argc);
+}

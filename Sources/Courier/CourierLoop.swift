@@ -90,7 +90,7 @@ public struct CourierLoop<G: Gateway> {
         } else {
             // The first seconds are a server's start.
             if backOffMs > 2_000 {
-                explain("\(socketPath): \(String(cString: strerror(-fd))). Is otpd running?")
+                explain(NoServer.why(socketPath, -fd))
             }
             comeBackLater(now)
         }

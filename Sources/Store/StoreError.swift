@@ -1,3 +1,6 @@
+import Glibc
+import Permissions
+
 /// Why the store can't go on. Every case says what happened and what the operator can do; none is ever guessed around (P6).
 public enum StoreError: Error, Equatable, Sendable {
     /// A system call failed.
@@ -31,7 +34,7 @@ extension StoreError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .io(let operation, let path, let code):
-            "\(operation) \(path): \(message(of: code)). Check that the path exists, is owned by otpd's user and has space."
+            "\(operation) \(path): \(message(of: code))\(StoreError.advice(path, code))"
         case .lmdb(let operation, let code):
             "LMDB: \(operation) failed: \(LMDBEnvironment.text(of: code)). See the system log for disk errors."
         case .locked(let path):
@@ -57,5 +60,16 @@ extension StoreError: CustomStringConvertible {
         case .poisoned:
             "The store failed earlier and takes no more work. Restart otpd."
         }
+    }
+
+    /// A missing permission is named, with the command that gives it.
+    private static func advice(_ path: String, _ code: Int32) -> String {
+        guard code == EACCES || code == EPERM else { return ". Check that the path exists, is owned by otpd's user and has space." }
+        let account = Account.current()
+        var info = stat()
+        let isThere = stat(path, &info) == 0
+        let obstacle = isThere ? Access.obstacle(path, needs: .read, by: account) : nil
+        let inFolder = Access.obstacle(toMaking: path, by: account)
+        return ": \(obstacle ?? inFolder ?? "\(account.text) may not"). All of a data folder belongs to otpd's user."
     }
 }

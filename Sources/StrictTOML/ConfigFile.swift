@@ -2,7 +2,7 @@ import Glibc
 import TOMLKit
 
 /// The file's text, to find the line of a key: the parser keeps none.
-package struct ConfigFile {
+package struct ConfigFile: Sendable {
     package let name: String
     let lines: [Substring]
 
@@ -34,6 +34,11 @@ package struct ConfigFile {
             throw ConfigError(description: "\(name):\(error.source.begin.line): \(error.description)")
         } catch { throw ConfigError(description: "\(name): \(error)") }
         return ConfigReader(table, path: "", file: file)
+    }
+
+    /// `otpd.toml:7: peer[0].uid: `
+    package func place(of key: String, in path: String) -> String {
+        "\(name):\(line(of: key, in: path)): \(path.isEmpty ? key : "\(path).\(key)"): "
     }
 
     /// The line (from 1) where `key` stands in the table `path`; the table's own line when the key isn't there.

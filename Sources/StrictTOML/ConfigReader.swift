@@ -14,6 +14,21 @@ package final class ConfigReader {
         self.file = file
     }
 
+    /// A text that is shown and sent on: never empty, cut or steering a terminal.
+    package func shown(_ key: String, most: Int) throws(ConfigError) -> String? {
+        guard let text = try string(key) else { return nil }
+        guard (1...most).contains(text.utf8.count), text.contains(where: { !$0.isWhitespace }) else {
+            throw fail(key, "has \(text.utf8.count) bytes; write a text of 1 to \(most) bytes")
+        }
+        let isPlain = text.unicodeScalars.allSatisfy {
+            $0.properties.generalCategory != .control && $0.properties.generalCategory != .format
+        }
+        guard isPlain else { throw fail(key, "holds a control character; write plain text") }
+        return text
+    }
+
+    package func has(_ key: String) -> Bool { table.contains(key: key) }
+
     package func fail(_ key: String, _ text: String) -> ConfigError {
         let name = path.isEmpty ? key : "\(path).\(key)"
         return ConfigError(description: "\(file.name):\(file.line(of: key, in: path)): \(name): \(text)")

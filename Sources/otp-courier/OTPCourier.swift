@@ -2,6 +2,7 @@ import ArgumentParser
 import CLinuxShim
 import Courier
 import Glibc
+import Launch
 
 /// `otp-courier`: takes messages from otpd and hands them to a gateway.
 @main
@@ -11,10 +12,7 @@ struct OTPCourier: ParsableCommand {
         abstract: "Takes messages from otpd over its socket (role `courier`) and hands them to a gateway.",
         version: "otp-courier 0.1", subcommands: [Console.self, Spool.self, Smpp.self, Run.self])
 
-    static func main() {
-        _ = linux_crash_silently()
-        main(nil)
-    }
+    static func main() { Launch.run(OTPCourier.self) }
 }
 
 struct CourierOptions: ParsableArguments {

@@ -2,6 +2,7 @@ import ArgumentParser
 import AuthClient
 import CLinuxShim
 import Glibc
+import Launch
 import Receipts
 import StrictTOML
 import Wire
@@ -19,15 +20,12 @@ struct OTPReceipts: AsyncParsableCommand {
             """,
         version: "otp-receipts 0.1")
 
+    static func main() async { await Launch.run(OTPReceipts.self, Array(CommandLine.arguments.dropFirst())) }
+
     @Option(help: "The configuration file.")
     var config: String
     @Flag(help: "Read the file, its secrets and nothing else; say what is wrong.")
     var check = false
-
-    static func main() async {
-        _ = linux_crash_silently()
-        await main(nil)
-    }
 
     func run() async throws {
         do {

@@ -51,8 +51,8 @@ func fields(_ reply: ChallengeReply) -> [(String, Field)] {
     return [
         ("challenge", .text("\(reply.challenge)")), ("disposition", .text(how)),
         ("code_length", .number(UInt64(reply.codeLength))), ("attempts_left", .number(UInt64(reply.attemptsLeft))),
-        ("sends_left", .number(UInt64(reply.sendsLeft))), ("expires_at_ms", .number(reply.expiresAtMs)),
-        ("resend_at_ms", .number(reply.resendAtMs)),
+        ("sends_left", .number(UInt64(reply.sendsLeft))), ("expires_at_ms", .engineTime(reply.expiresAtMs)),
+        ("resend_at_ms", .engineTime(reply.resendAtMs)),
     ]
 }
 
@@ -95,7 +95,7 @@ struct VerifyCommand: AsyncParsableCommand {
             let reply = try await client.verify(request)
             common.show([
                 ("grant", .text(reply.grant.revealedHexadecimal)), ("purpose", .number(UInt64(reply.purpose))),
-                ("expires_at_ms", .number(reply.expiresAtMs)), ("expires_at_wall_ms", .number(reply.expiresAtWallMs)),
+                ("expires_at_ms", .engineTime(reply.expiresAtMs)), ("expires_at_wall_ms", .wallTime(reply.expiresAtWallMs)),
                 ("issuer", .text(reply.issuer.text)), ("repeated", .number(UInt64(reply.repeated ?? 0))),
             ])
         }
@@ -143,7 +143,7 @@ struct StatusCommand: AsyncParsableCommand {
             common.show([
                 ("state", .text(state)), ("delivery", .text(delivery)),
                 ("attempts_left", .number(UInt64(reply.attemptsLeft))), ("sends_left", .number(UInt64(reply.sendsLeft))),
-                ("expires_at_ms", .number(reply.expiresAtMs)), ("resend_at_ms", .number(reply.resendAtMs)),
+                ("expires_at_ms", .engineTime(reply.expiresAtMs)), ("resend_at_ms", .engineTime(reply.resendAtMs)),
             ] + reply.times)
         }
     }

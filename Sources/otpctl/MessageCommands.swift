@@ -9,7 +9,7 @@ struct MessageCommand: AsyncParsableCommand {
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Each message of a challenge: when, through which gateway, for how much. Never what it said.",
-            discussion: "Times are engine times in milliseconds. A line that isn't there isn't known (yet).")
+            discussion: "Times are engine times in milliseconds, with the date beside them. A line that isn't there isn't known (yet).")
         /// More than any policy allows.
         private static let mostSends: UInt8 = 10
         @OptionGroup var common: Common
@@ -45,7 +45,7 @@ extension StatusRequest.Reply {
         [
             ("queued_at_ms", queuedAtMs), ("leased_at_ms", leasedAtMs), ("submitted_at_ms", submittedAtMs),
             ("settled_at_ms", settledAtMs),
-        ].compactMap { name, time in time.map { (name, .number($0)) } }
+        ].compactMap { name, time in time.map { (name, .engineTime($0)) } }
     }
 
     /// All that is known of it.

@@ -1,7 +1,8 @@
 import ArgumentParser
 import AuthClient
-import CLinuxShim
 import Foundation
+import Launch
+import Permissions
 import Wire
 
 /// `otpctl`: otpd from a shell.
@@ -12,6 +13,7 @@ struct OTPCtl: AsyncParsableCommand {
         discussion: """
             Exit codes: 0 done; 2 wrong usage; 3 refused; 4 refused for now (limit, block, overload): wait and try again;
             5 wrong code; 6 otpd can't be reached; 7 outcome unknown: repeat with the same --request-id.
+            --socket, --tenant, --json and --timeout may stand before the subcommand, too.
             """,
         version: "otpctl 0.1",
         subcommands: [
@@ -20,21 +22,8 @@ struct OTPCtl: AsyncParsableCommand {
             MessageCommand.self, RoutesCommand.self, UnblockCommand.self, DrainCommand.self, TemplateCommand.self,
         ])
 
-    /// As the library's own, but for wrong usage: exit code 2, where the library's is 64.
     static func main() async {
-        _ = linux_crash_silently()
-        do {
-            var command = try parseAsRoot()
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
-            } else {
-                try command.run()
-            }
-        } catch {
-            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
-            FileHandle.standardError.write(Data("\(fullMessage(for: error))\n".utf8))
-            exit(withError: ExitCode(2))
-        }
+        await Launch.run(OTPCtl.self, CommonPlaces.moved(Array(CommandLine.arguments.dropFirst())))
     }
 }
 
@@ -82,6 +71,8 @@ struct Common: ParsableArguments {
         options.serverUsers = trusted
         let client = AuthClient(path: path, options: options)
         do {
+            try await client.connect()
+            if let hello = await client.server { EngineTimes.see(hello.engineTimeMs) }
             try await body(client)
             await client.close()
         } catch let error as ClientError {
@@ -100,6 +91,7 @@ struct Common: ParsableArguments {
             if refusal.attemptsLeft != Refusal.noAttempts {
                 fields.append(("attempts_left", .number(UInt64(refusal.attemptsLeft))))
             }
+            if let advice = Advice.of(refusal.status) { fields.append(("advice", .text(advice))) }
             show(fields)
             if refusal.status == .wrongCode { return ExitCode(5) }
             if refusal.status == .unknown { return ExitCode(7) }
@@ -109,7 +101,12 @@ struct Common: ParsableArguments {
             complain(trusted == nil ? why : "\(why). Name the socket with --socket if it is the one that you mean.")
             return ExitCode(2)
         case .notConnected(let why):
-            complain("otpd can't be reached (\(why)). Start it with `otpd --dev`, or name its socket with --socket.")
+            let account = Account.current()
+            if let obstacle = Access.obstacle(path, needs: .connect, by: account) {
+                complain("otpd can't be reached (\(why)): \(obstacle).")
+            } else {
+                complain("otpd can't be reached (\(why)). Start it with `otpd --dev`, or name its socket with --socket.")
+            }
             return ExitCode(6)
         case .unknownOutcome(let why):
             complain("the outcome is unknown (\(why)). Repeat the command with the same --request-id to learn it.")
@@ -130,9 +127,18 @@ struct Common: ParsableArguments {
     }
 
     static func print(json fields: [(String, Field)]) {
-        let body = fields.map { "\(Field.text($0.0).json):\($0.1.json)" }.joined(separator: ",")
-        Swift.print("{\(body)}")
+        Swift.print(object(fields))
         fflush(nil)
+    }
+
+    /// One JSON list, empty or not, with an object a line.
+    static func print(list: [[(String, Field)]]) {
+        Swift.print("[" + list.map(object).joined(separator: ",\n") + "]")
+        fflush(nil)
+    }
+
+    private static func object(_ fields: [(String, Field)]) -> String {
+        "{" + fields.map { "\(Field.text($0.0).json):\($0.1.json)" }.joined(separator: ",") + "}"
     }
 
     static func print(lines fields: [(String, Field)]) {
@@ -148,11 +154,17 @@ struct Common: ParsableArguments {
 enum Field {
     case text(String)
     case number(UInt64)
+    /// Engine milliseconds; for people with the date beside it.
+    case engineTime(UInt64)
+    /// Milliseconds since 1970; likewise.
+    case wallTime(UInt64)
 
     var plain: String {
         switch self {
         case .text(let text): text
         case .number(let number): String(number)
+        case .engineTime(let time): EngineTimes.date(engine: time).map { "\(time) (\($0))" } ?? "\(time)"
+        case .wallTime(let time): EngineTimes.date(wall: time).map { "\(time) (\($0))" } ?? "\(time)"
         }
     }
 
@@ -169,7 +181,7 @@ enum Field {
 
     var json: String {
         switch self {
-        case .number(let number): return String(number)
+        case .number(let number), .engineTime(let number), .wallTime(let number): return String(number)
         case .text(let text):
             var out = "\""
             for scalar in text.unicodeScalars {
@@ -211,7 +223,9 @@ struct RequestIDOption: ParsableArguments {
 
     func value() throws -> Bytes16 {
         guard let requestId else { return .zero }
-        return try identifier(requestId, "--request-id")
+        let value = try identifier(requestId, "--request-id")
+        guard value != .zero else { throw ValidationError("--request-id: all zeros stands for none; take 16 random bytes") }
+        return value
     }
 }
 

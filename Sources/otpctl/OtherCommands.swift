@@ -17,7 +17,7 @@ struct PingCommand: AsyncParsableCommand {
                 ("server", .text(server?.server.text ?? "")), ("issuer", .text(server?.issuer.text ?? "")),
                 ("tenant", .number(UInt64(server?.tenant ?? 0))),
                 ("roles", .text(Roles(rawValue: server?.roles ?? 0).description)),
-                ("engine_time_ms", .number(reply.engineTimeMs)), ("round_trip_us", .number(UInt64(micros))),
+                ("engine_time_ms", .engineTime(reply.engineTimeMs)), ("round_trip_us", .number(UInt64(micros))),
             ])
         }
     }
@@ -45,8 +45,8 @@ struct GrantCommand: AsyncParsableCommand {
 
     static func show(_ reply: GrantReply, _ common: Common) {
         common.show([
-            ("challenge", .text("\(reply.challenge)")), ("verified_at_ms", .number(reply.verifiedAtMs)),
-            ("expires_at_ms", .number(reply.expiresAtMs)), ("issuer", .text(reply.issuer.text)),
+            ("challenge", .text("\(reply.challenge)")), ("verified_at_ms", .engineTime(reply.verifiedAtMs)),
+            ("expires_at_ms", .engineTime(reply.expiresAtMs)), ("issuer", .text(reply.issuer.text)),
             ("repeated", .number(UInt64(reply.repeated ?? 0))),
         ])
     }
@@ -123,7 +123,7 @@ struct EventsCommand: AsyncParsableCommand {
         let kind = EventPush.Kind(rawValue: event.kind)?.name ?? "kind\(event.kind)"
         if common.json {
             common.show([
-                ("cursor", .text(cursor)), ("kind", .text(kind)), ("wall_time_ms", .number(event.wallTimeMs)),
+                ("cursor", .text(cursor)), ("kind", .text(kind)), ("wall_time_ms", .wallTime(event.wallTimeMs)),
                 ("challenge", .text("\(event.challenge)")), ("subject", .text("\(event.subject)")),
                 ("purpose", .number(UInt64(event.purpose))), ("status", .number(UInt64(event.status))),
                 ("limit", .text(Limit(rawValue: event.limit)?.name ?? "")),
@@ -137,7 +137,8 @@ struct EventsCommand: AsyncParsableCommand {
         if event.limit != 0 { line += "  limit \(Limit(rawValue: event.limit)?.name ?? "?")" }
         if event.attemptsLeft != 0xFF { line += "  attempts left \(event.attemptsLeft)" }
         if let count = event.count { line += "  count \(count)" }
-        for (name, value) in who(event) { line += "  \(name) \(value.plain)" }
+        for (name, value) in who(event) { line += "  \(name) \(value.shown)" }
+        if let date = EngineTimes.date(wall: event.wallTimeMs) { line += "  at \(date)" }
         print(line)
     }
 

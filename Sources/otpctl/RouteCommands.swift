@@ -22,12 +22,14 @@ struct RoutesCommand: AsyncParsableCommand {
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "One gateway after the other: circuit breaker, room, messages taken and failed since its courier's start.")
+            abstract: "One gateway after the other: circuit breaker, room, messages taken and failed since its courier's start.",
+            discussion: "--json prints one list, a gateway an element, a line each.")
         @OptionGroup var common: Common
 
         func run() async throws {
             try await common.run { client in
                 let routes = try await RoutesCommand.all(client)
+                if common.json { return Common.print(list: routes.map(\.fields)) }
                 if routes.isEmpty { common.show([("routes", .text("none: no courier is connected, or it has just come"))]) }
                 for route in routes { common.show(route.fields) }
             }

@@ -1,9 +1,10 @@
 import ArgumentParser
 import AuthServer
-import CLinuxShim
 import Glibc
+import Launch
 import LibCrypto
 import Logging
+import Permissions
 import Store
 
 /// `otpd`: the one-time-password server.
@@ -22,9 +23,8 @@ struct OTPD: ParsableCommand {
         subcommands: [Run.self, Init.self, CheckConfig.self], defaultSubcommand: Run.self)
 
     static func main() {
-        _ = linux_crash_silently()
         SecretMemory.prepare()
-        main(nil)
+        Launch.run(OTPD.self)
     }
 }
 
@@ -97,9 +97,9 @@ struct Run: ParsableCommand {
             A development server listens at \(socket).
             In another terminal, beside the otpd program, try:
 
-              otpctl --socket \(socket) request --account alice --phone +33612345678
-              otpctl --socket \(socket) verify CHALLENGE CODE        (the code is in the message above)
-              otpctl --socket \(socket) events --from oldest --follow
+              otpctl request --account alice --phone +33612345678 --socket \(socket)
+              otpctl verify CHALLENGE CODE --socket \(socket)        (CHALLENGE is printed; CODE is in the message above)
+              otpctl events --from oldest --follow --socket \(socket)
 
             Ctrl-C stops it; everything it keeps is in the folder of that socket.
             """)
@@ -134,12 +134,26 @@ struct CheckConfig: ParsableCommand {
 
     @Argument(help: "The configuration file.")
     var file: String
+    @Option(help: "The user that otpd will run as (default: the data folder's owner when root asks, else you).")
+    var user: String?
 
     func run() throws {
         do {
             let settings = try Config.load(file)
-            print("\(file): ok: \(settings.tenants.count) tenant(s), \(settings.listeners.count) listener(s), \(settings.peers.count) peer(s)")
-            for remark in settings.remarks { print("\(file): note: \(remark)") }
-        } catch { throw fail(error) }
+            let account = try account(settings)
+            let check = StartCheck(settings, as: account)
+            guard check.errors.isEmpty else { throw StartCheck.Failure(errors: check.errors, account: account) }
+            print("\(file): ok: \(settings.tenants.count) tenant(s), \(settings.listeners.count) listener(s), \(settings.peers.count) peer(s); checked as \(account.text)")
+            for remark in settings.remarks + check.remarks { print(remark.hasPrefix(file + ":") ? "\(remark) (note)" : "\(file): note: \(remark)") }
+        } catch let error as ValidationError { throw error } catch { throw fail(error) }
+    }
+
+    private func account(_ settings: ServerSettings) throws -> Account {
+        if let user {
+            guard let account = Account(named: user) else { throw ValidationError("--user: there is no user `\(user)` on this machine") }
+            return account
+        }
+        let own = Account.current()
+        return own.isRoot ? StartCheck.owner(of: settings.dataPath) ?? own : own
     }
 }

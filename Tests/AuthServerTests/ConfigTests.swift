@@ -239,6 +239,43 @@ import Wire
         Mistake(
             "[\"verify\", \"redeem\"]", "[\"verify\", \"read\"]", "otpd.toml:27: peer[0].roles:", "known are"),
         Mistake("\nroles = [\"verify\", \"redeem\"]", "", "otpd.toml:24: peer[0].roles:", "is missing"),
+        Mistake("shop.example", "", "otpd.toml:3: issuer:", "1 to 64 bytes"),
+        Mistake("shop.example", String(repeating: "x", count: 65), "otpd.toml:3: issuer:", "has 65 bytes"),
+        Mistake("shop.example", "shop\\u001Bexample", "otpd.toml:3: issuer:", "control character"),
+        Mistake("name = \"shop\"", "name = \"\"", "otpd.toml:6: tenant[0].name:", "1 to 64 bytes"),
+        Mistake("name = \"shop\"", "name = \"shop\"\nshop = \" \"", "otpd.toml:7: tenant[0].shop:", "1 to 128 bytes"),
+        Mistake("name = \"shop\"", "name = \"shop\"\nshop = \"a\\nb\"", "otpd.toml:7: tenant[0].shop:", "control character"),
+        Mistake(
+            "name = \"shop\"", "name = \"shop\"\nshop = \"\(String(repeating: "x", count: 129))\"",
+            "otpd.toml:7: tenant[0].shop:", "has 129 bytes"),
+        Mistake("name = \"other\"", "name = \"shop\"", "otpd.toml:15: tenant[1].name:", "another tenant is named `shop`"),
+        Mistake(
+            "life_seconds = 200", "[[tenant.purpose]]\nnumber = 2\nname = \"login\"", "otpd.toml:14: tenant[0].purpose[1].name:",
+            "another purpose"),
+        Mistake(
+            "unverified_per_hour = 4", "unverified_per_day = 4", "otpd.toml:8: tenant[0].limits.unverified_per_day:",
+            "below the hour's (5)"),
+        Mistake(
+            "unverified_per_hour = 4", "unverified_per_hour = 11", "otpd.toml:8: tenant[0].limits.unverified_per_hour:",
+            "the day's limit (10) is below"),
+        Mistake(
+            "unverified_per_hour = 4", "total_per_day = 19", "otpd.toml:8: tenant[0].limits.total_per_day:",
+            "below the hour's (20)"),
+        Mistake(
+            "life_seconds = 200", "resend_gap_seconds = []", "otpd.toml:12: tenant[0].purpose[0].resend_gap_seconds:", "is empty"),
+        Mistake(
+            "life_seconds = 200", "resend_gap_seconds = [30, 300]",
+            "otpd.toml:12: tenant[0].purpose[0].resend_gap_seconds:", "no shorter than the code's life, 300 s"),
+        Mistake(
+            "life_seconds = 200", "life_seconds = 120\nsends_per_challenge = 4",
+            "otpd.toml:12: tenant[0].purpose[0].life_seconds:", "120 s before a resend"),
+        Mistake("mode = \"0600\"", "mode = \"0000\"", "otpd.toml:21: listener[1].mode:", "otpd's own user"),
+        Mistake("mode = \"0600\"", "group = \"no-such-group\"", "otpd.toml:21: listener[1].group:", "groupadd --system no-such-group"),
+        Mistake("uid = 33", "uid = 33\nuser = \"root\"", "otpd.toml:26: peer[0].user:", "leave one out"),
+        Mistake(
+            "tenants = [1]", "tenants = [1]\nroles = [\"verify\"]", "otpd.toml:28: peer[0].roles:",
+            "lets `redeem` through"),
+        Mistake("tenants = [1]", "tenants = [2]", "otpd.toml:26: peer[0].tenant:", "no `[[listener]]` serves tenant 1"),
         Mistake("[[peer]]", "[peer]", "otpd.toml:24: peer:", "[[peer]]"),
     ]
 
@@ -375,5 +412,21 @@ import Wire
         #expect(throws: ConfigError(description: "\(latin): is not UTF-8 text")) { try Config.load(latin) }
         let good = try folder.write(Self.good, to: "good.toml")
         #expect(try Config.load(good).tenants.count == 2)
+    }
+
+    /// Without a courier no message leaves; with an open socket everybody of the machine may queue at it.
+    @Test func whatNobodyWouldMeanIsRemarkedOn() throws {
+        let remarks = try Config.parse(Self.good, name: "otpd.toml").remarks
+        #expect(remarks.contains { $0.hasPrefix("otpd.toml:24: peer: none has the role `courier`") }, "\(remarks)")
+        let other = Self.good.replacing("mode = \"0600\"", with: "mode = \"0666\"")
+            .replacing("[\"verify\", \"redeem\"]", with: "[\"courier\"]")
+        let found = try Config.parse(other, name: "otpd.toml").remarks
+        #expect(found.contains { $0.hasPrefix("otpd.toml:21: listener[1].mode: every user of the machine") }, "\(found)")
+        #expect(!found.contains { $0.contains("none has the role") })
+    }
+
+    @Test func aSocketsGroup() throws {
+        let text = Self.good.replacing("mode = \"0600\"", with: "group = \"root\"")
+        #expect(try Config.parse(text, name: "otpd.toml").listeners.map(\.group) == [nil, 0])
     }
 }

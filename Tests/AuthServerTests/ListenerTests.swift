@@ -97,11 +97,24 @@ import Wire
         #expect(try server.peer(at: fits).exchange(Ping()).status == .done)
     }
 
+    /// Who may open it is a matter of its group, which otpd's user may give if it is a member.
+    @Test func theSocketHasItsGroup() throws {
+        guard geteuid() == 0 else { return }
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/s"
+        let server = try TestServer {
+            $0.listeners = [ListenerRule(path: path, mode: 0o660, tenants: [1], group: 1)]
+        }
+        var info = stat()
+        #expect(stat(path, &info) == 0 && info.st_gid == 1 && info.st_mode & 0o777 == 0o660)
+        _ = server
+    }
+
     @Test func aFolderThatIsNotThereIsNamed() throws {
         let folder = try TemporaryFolder()
         do {
             _ = try start(folder.path + "/none/s")
             Issue.record("a socket in no folder")
-        } catch { #expect("\(error)".contains("Does the folder exist?"), "\(error)") }
+        } catch { #expect("\(error)".contains("doesn't exist: as root, `install -d -o "), "\(error)") }
     }
 }

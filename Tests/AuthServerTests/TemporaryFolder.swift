@@ -12,9 +12,9 @@ final class TemporaryFolder {
         isOwned = false
     }
 
-    init() throws {
+    init(in parent: String = FileManager.default.temporaryDirectory.path) throws {
         isOwned = true
-        var template = Array((FileManager.default.temporaryDirectory.path + "/otpd-XXXXXX").utf8CString)
+        var template = Array((parent + "/otpd-XXXXXX").utf8CString)
         guard mkdtemp(&template) != nil else {
             throw TestError("mkdtemp: \(String(cString: strerror(errno)))")
         }

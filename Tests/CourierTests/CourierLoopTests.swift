@@ -1,5 +1,7 @@
 import Courier
 import Foundation
+import Glibc
+import Permissions
 import Testing
 import Wire
 
@@ -243,5 +245,13 @@ import Wire
         }
         #expect(fits.stop() != nil)
         #expect(fits.failure == nil)
+    }
+
+    /// Without permission it isn't a matter of a server that runs.
+    @Test func whyThereIsNoServer() {
+        let stranger = Account(uid: 4_242, groups: [4_242], name: "stranger")
+        #expect(NoServer.why("/root/s", ENOENT, by: stranger).hasSuffix("No such file or directory. Is otpd running?"))
+        let denied = NoServer.why("/root/s", EACCES, by: stranger)
+        #expect(denied.contains("user stranger (uid 4242; groups 4242)") && !denied.contains("running?"), "\(denied)")
     }
 }

@@ -56,9 +56,15 @@ import Testing
         let folder = try TemporaryFolder()
         let text = RealServer.configuration(folder.path, socket: folder.path + "/s")
         let good = try folder.write(text, to: "good.toml")
+        let (data, key) = (folder.path + "/data", folder.path + "/master.key")
+        let early = try Program.otpd.run("check-config", good, in: folder)
+        #expect(early.code == 1 && early.err.contains("good.toml:2: master_key: \(key): No such file"), "\(early)")
+        #expect(early.err.contains("good.toml:1: data: \(data): No such file"), "\(early)")
+        #expect(early.err.contains("run `otpd init --data \(data) --master-key \(key)`"), "\(early)")
+        #expect(!FileManager.default.fileExists(atPath: data), "it touches nothing")
+        #expect(try Program.otpd.run("init", "--data", data, "--master-key", key, in: folder).code == 0)
         let ok = try Program.otpd.run("check-config", good, in: folder)
-        #expect(ok.code == 0 && ok.out.contains("ok: 1 tenant(s), 1 listener(s), 1 peer(s)"), "\(ok)")
-        #expect(!FileManager.default.fileExists(atPath: folder.path + "/data"), "it touches nothing")
+        #expect(ok.code == 0 && ok.out.contains("ok: 1 tenant(s), 1 listener(s), 1 peer(s); checked as user "), "\(ok)")
 
         let long = "/" + String(repeating: "s", count: 107)
         let broken = [
@@ -85,6 +91,6 @@ import Testing
         }
         let none = try Program.otpd.run("check-config", folder.path + "/none.toml", in: folder)
         #expect(none.code == 1 && none.err.contains("none.toml: No such file"), "\(none)")
-        #expect(try Program.otpd.run("check-config", in: folder).code == 64)
+        #expect(try Program.otpd.run("check-config", in: folder).code == 2)
     }
 }

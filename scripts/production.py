@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Sets otpd up by README's page "For production" alone, as the page's separate users, and logs a shopper in.
+
+Needs root, and runs in a mount namespace of its own: /etc, /run, /var/lib and /usr/local/bin are copies that go with it, so that users,
+groups and folders of the machine stay as they are. Prints what it ran and what came; exits 0 when every step went as the page says.
+
+    scripts/production.py FOLDER-OF-PROGRAMS
+"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SPOOL = "/var/lib/otp-courier"
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def blocks():
+    """The fenced blocks of the page, as (language, text)."""
+    page = (ROOT / "README.md").read_text().split("## For production")[1].split("\n## ")[0]
+    return re.findall(r"```(\w*)\n(.*?)```", page, re.S)
+
+
+def run(command, user=None, expect=0):
+    line = ["runuser", "-u", user, "--", "sh", "-c", command] if user else ["sh", "-c", command]
+    say(f"{user or 'root'}$ {command}")
+    done = subprocess.run(line, capture_output=True, text=True, timeout=15, cwd="/")
+    for text in (done.stdout + done.stderr).splitlines():
+        say("    " + text)
+    if done.returncode != expect:
+        sys.exit(f"production.py: exit code {done.returncode} instead of {expect}: {command}")
+    return done.stdout + done.stderr
+
+
+def start(command, log):
+    say(f"root$ {command} &")
+    out = open(log, "w")
+    return subprocess.Popen(["sh", "-c", "exec " + command], stdout=out, stderr=out, cwd="/")
+
+
+def wait_for(what, condition):
+    end = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > end:
+            sys.exit(f"production.py: {what} didn't come within 10 s")
+        time.sleep(0.02)
+
+
+def private_machine():
+    """Copies of what the page changes, seen by this process and its children alone."""
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    for path in ("/etc", "/run", "/var/lib", "/usr/local/bin"):
+        copy = None
+        if path == "/etc":
+            copy = pathlib.Path("/tmp") / f"otpd-etc-{os.getpid()}"
+            shutil.copytree(path, copy, symlinks=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", path], check=True)
+        if copy:
+            shutil.copytree(copy, path, symlinks=True, dirs_exist_ok=True)
+            shutil.rmtree(copy)
+
+
+def field(text, name):
+    return re.search(rf"^{name}: +(\S+)", text, re.M).group(1)
+
+
+def main():
+    programs = pathlib.Path(sys.argv[1]).resolve()
+    private_machine()
+    if subprocess.run(["getent", "passwd", "www-data"], capture_output=True).returncode != 0:
+        run("useradd --system --user-group www-data")
+    found = blocks()
+    shell = [text for language, text in found if language == "sh"]
+    config = next(text for language, text in found if language == "toml" and "[[listener]]" in text)
+    commands = [line for text in shell for line in re.sub(r"\\\n\s*", "", text).splitlines() if line and not line.startswith("#")]
+    servers, log = [], "/tmp/otpd-production.log"
+    try:
+        for line in commands:
+            line = re.sub(r"\s{2,}#.*", "", line)
+            if line == "make release":
+                say("(the programs are built already)")
+                continue
+            if line.startswith("install ") and ".build/release/" in line:
+                line = line.replace(".build/release", str(programs))
+            if "otpd check-config" in line:
+                pathlib.Path("/etc/otpd/otpd.toml").write_text(config)
+                run(line)
+            elif "otpd --config" in line:
+                servers.append(start(line, log))
+                wait_for("the socket", lambda: os.path.exists("/run/otpd/otpd.sock"))
+            elif "otp-courier smpp" in line:
+                pathlib.Path("/etc/otp-courier/smsc.password").write_text("secret\n")
+                run("chown otp-courier /etc/otp-courier/smsc.password && chmod 0400 /etc/otp-courier/smsc.password")
+                courier(line, servers)
+            else:
+                run(line)
+        shopper(log)
+    finally:
+        # The courier first: it would wait for its server.
+        for server in reversed(servers):
+            server.terminate()
+            server.wait()
+    # A chroot has no /proc.
+    for name in ("otpd", "otp-courier"):
+        run(f"unshare -m sh -c 'umount -l /proc; {name} --version'")
+    strangers()
+    say("production.py: set up by the page alone, and a shopper logged in")
+
+
+def courier(line, servers):
+    """The page's command reaches its SMSC only where there is one: it must get as far as that, and a spool stands in for it."""
+    smpp = start(line, "/tmp/otpd-production-smpp.log")
+    time.sleep(1)
+    told = pathlib.Path("/tmp/otpd-production-smpp.log").read_text()
+    if smpp.poll() is not None or "ermission" in told or "running?" in told:
+        sys.exit("production.py: the courier of the page: " + told)
+    smpp.terminate()
+    smpp.wait()
+    run(f"install -d -o otp-courier -m 0700 {SPOOL}")
+    servers.append(
+        start(f"runuser -u otp-courier -- otp-courier spool --allow-plaintext --socket /run/otpd/otpd.sock --directory {SPOOL}/spool",
+              "/tmp/otpd-production-courier.log"))
+
+
+def shopper(log):
+    asked = run("otpctl request --account alice --phone +33612345678", user="www-data")
+    challenge = field(asked, "challenge")
+    file = pathlib.Path(f"{SPOOL}/spool/{challenge}-1.sms")
+    wait_for("the SMS", lambda: file.exists() and "\n\n" in file.read_text())
+    code = file.read_text().split("\n\n")[1].split()[0]
+    granted = run(f"otpctl verify {challenge} {code}", user="www-data")
+    run(f"otpctl grant redeem {field(granted, 'grant')} --account alice", user="www-data")
+    run("otpctl --socket /run/otpd/otpd.sock stats | head -3")
+    run("otpctl events | tail -2")
+    # Who isn't a member is told so, with the command that mends it.
+    told = run("otpctl ping --timeout 1", user="nobody", expect=6)
+    if "usermod --append --groups otpd-clients nobody" not in told or "Start it with" in told:
+        sys.exit("production.py: a user without the group isn't told of it")
+    if "can't" in pathlib.Path(log).read_text():
+        sys.exit("production.py: the server's log has remarks:\n" + pathlib.Path(log).read_text())
+
+
+def strangers():
+    """What goes wrong when a step is left out is said by check-config, with the step."""
+    run("gpasswd --delete otpd otpd-clients && gpasswd --delete www-data otpd-clients")
+    told = run("otpd check-config /etc/otpd/otpd.toml", expect=1)
+    if "usermod --append --groups otpd-clients otpd" not in told:
+        sys.exit("production.py: check-config doesn't name the missing group")
+    told = run("otpd --config /etc/otpd/otpd.toml", user="otpd", expect=1)
+    if "usermod --append --groups otpd-clients otpd" not in told:
+        sys.exit("production.py: a start doesn't name the missing group")
+    run("usermod --append --groups otpd-clients otpd && chown root /etc/otpd/master.key")
+    told = run("otpd check-config /etc/otpd/otpd.toml", expect=1)
+    if "chown otpd /etc/otpd/master.key" not in told or "master_key" not in told:
+        sys.exit("production.py: check-config doesn't name the key that its user can't read")
+    told = run("otpd --config /etc/otpd/otpd.toml", user="otpd", expect=1)
+    if "chown otpd /etc/otpd/master.key" not in told or "Give the master key" in told:
+        sys.exit("production.py: a start doesn't say who can't read the key")
+    run("chown otpd /etc/otpd/master.key")
+    told = run("otpd check-config /etc/otpd/otpd.toml")
+    if "usermod --append --groups otpd-clients www-data" not in told:
+        sys.exit("production.py: check-config doesn't name the web tier that can't connect")
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        say("production.py: skipped: it makes users and needs root")
+    elif os.environ.get("OTPD_PRIVATE") != "1":
+        able = subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
+        if not able:
+            say("production.py: skipped: this machine gives no mount namespace")
+        else:
+            sys.exit(subprocess.run(["unshare", "-m", sys.executable, __file__] + sys.argv[1:],
+                                    env=os.environ | {"OTPD_PRIVATE": "1"}).returncode)
+    else:
+        main()
