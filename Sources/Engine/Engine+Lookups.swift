@@ -52,7 +52,7 @@ extension Engine {
         if let status = invalid(m.account, m.phone, m.session, m.assurance, purpose) {
             return .refused(status)
         }
-        let asker = asker(tenant, purpose, m.account, m.phone, m.assurance, caller)
+        let asker = asker(tenant, purpose, m.account, m.phone, m.assurance)
         if let refusal = blocked(m.account, m.phone, asker, context, &state) { return .refused(refusal) }
         let phone = readPhone(asker.phoneIndex, &state)
         let account = readAccount(asker.accountIndex, &state)

@@ -26,7 +26,7 @@ extension Engine {
         if let known = readChallenge(id, &state) {
             return repeated(known, id, digest, caller, context, &state)
         }
-        let asker = asker(tenant, purpose, m.account, m.phone, m.assurance, caller)
+        let asker = asker(tenant, purpose, m.account, m.phone, m.assurance)
         if let refusal = blocked(m.account, m.phone, asker, context, &state) { return .refused(refusal) }
         let slotIndex = slotIndex(tenant.number, m.account, m.purpose, .zero, m.session)
         let slot = readSlot(slotIndex, &state)
@@ -73,6 +73,11 @@ extension Engine {
         guard Validation.isPhone(phone) else { return .invalidPhone }
         if purpose.requiresSession, session == .zero { return .invalidSession }
         return assurance < purpose.leastAssurance.rawValue ? .assuranceTooLow : nil
+    }
+
+    /// Whether who opened a challenge may still do so: a purpose that has become a payment's since asks for more.
+    func isEnough(_ challenge: borrowing ChallengeRecord, _ purpose: PurposePolicy) -> Bool {
+        challenge.asker >= purpose.leastAssurance.rawValue
     }
 
     /// A request id that has made a challenge: the same outcome, or a conflict.

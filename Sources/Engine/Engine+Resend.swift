@@ -18,10 +18,10 @@ extension Engine {
             return .refused(.unknownPurpose)
         }
         // First of all, as in Verify: a challenge that is over answers like an unknown one, blocked or not.
-        guard challenge.state == .open, challenge.expiresAt > context.now else {
+        guard challenge.state == .open, challenge.expiresAt > context.now, isEnough(challenge, purpose) else {
             return .refused(.challengeNotOpen)
         }
-        let asker = asker(tenant, purpose, challenge.account, challenge.phone, challenge.asker, caller)
+        let asker = asker(tenant, purpose, challenge.account, challenge.phone, challenge.asker)
         if let refusal = blocked(challenge.account, challenge.phone, asker, context, &state) {
             return .refused(refusal)
         }

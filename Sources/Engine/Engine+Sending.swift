@@ -10,18 +10,15 @@ extension Engine {
         var accountIndex: Bytes16
         /// Of its class in records.
         var index: Int
-        var isCounted = false
     }
 
     func asker(
         _ tenant: TenantPolicy, _ purpose: PurposePolicy, _ account: AccountBytes, _ phone: PhoneBytes,
-        _ assurance: UInt8,
-        _ caller: Caller
+        _ assurance: UInt8
     ) -> Asker {
         Asker(
             tenant: tenant, purpose: purpose, phoneIndex: phoneIndex(tenant.number, phone),
-            accountIndex: accountIndex(tenant.number, account), index: Int(assurance),
-            isCounted: caller.isCounted)
+            accountIndex: accountIndex(tenant.number, account), index: Int(assurance))
     }
 
     /// The refusal of a block or of a class that is off; a payment's account has a block of its own.

@@ -36,7 +36,7 @@ extension Engine {
         var streak = readStreak(streakIndex, now, &state)
         let phoneIndex = self.phoneIndex(caller.tenant, challenge.phone)
         var phone = readPhone(phoneIndex, &state)
-        guard isOpen, let purpose = purpose(challenge.purpose, of: tenant) else {
+        guard isOpen, let purpose = purpose(challenge.purpose, of: tenant), isEnough(challenge, purpose) else {
             return .refused(.challengeNotOpen)
         }
         let asker = Int(challenge.asker)
@@ -50,8 +50,9 @@ extension Engine {
         guard wait == 0 else {
             return .refused(
                 tooMany(
-                    wait, m, challenge, phone, asker: self.asker(tenant, purpose, challenge, caller), context,
-                    &state))
+                    wait, m, challenge, phone,
+                    asker: self.asker(tenant, purpose, challenge.account, challenge.phone, challenge.asker),
+                    context, &state))
         }
         phone.classes[asker].verifies.debit(now: now)
         let verdict = Verdict(tag: tag, digest: digest.high, status: 0)
@@ -68,13 +69,6 @@ extension Engine {
         let outcome = streak.fail(asker, policy: purpose.streak, now: now)
         write(streak, streakIndex, &state)
         return reject(&challenge, m.challenge, verdict, &phone, phoneIndex, outcome, purpose, context, &state)
-    }
-
-    private func asker(
-        _ tenant: TenantPolicy, _ purpose: PurposePolicy, _ challenge: borrowing ChallengeRecord,
-        _ caller: Caller
-    ) -> Asker {
-        asker(tenant, purpose, challenge.account, challenge.phone, challenge.asker, caller)
     }
 
     /// The rate of compared codes: always enforced. Where its wait outlives the challenge or the request id,

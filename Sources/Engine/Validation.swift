@@ -30,16 +30,8 @@ enum Validation {
         address.isEmpty || address.count == 4 || address.count == 16
     }
 
-    /// Text that an operator's screen shows as it is: UTF-8 without control characters, not empty.
-    static func isText<let n: Int>(_ text: InlineBytes<n>) -> Bool {
-        guard text.count >= 1 else { return false }
-        for index in 0..<text.count {
-            if text[index] < 0x20 || text[index] == 0x7F { return false }
-            // C1 control characters: 0xC2, then 0x80 to 0x9F.
-            if text[index] == 0xC2, index + 1 < text.count, text[index + 1] < 0xA0 { return false }
-        }
-        return text.withBytes { String(validating: $0, as: UTF8.self) != nil }
-    }
+    /// As `PlainText`.
+    static func isText<let n: Int>(_ text: InlineBytes<n>) -> Bool { text.withBytes { PlainText.isValid($0) } }
 
     /// Whether a request id's time is near enough to `now`; `nil` = yes.
     static func age(_ requestID: Bytes16, now: UInt64) -> Status? {

@@ -171,7 +171,7 @@ enum Field {
     /// For a terminal: what another process said mustn't steer it.
     var shown: String {
         plain.unicodeScalars.reduce(into: "") { text, scalar in
-            if scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .format {
+            if PlainText.steers(scalar) || scalar.properties.generalCategory == .format {
                 text += "\\u{\(String(scalar.value, radix: 16))}"
             } else {
                 text.unicodeScalars.append(scalar)

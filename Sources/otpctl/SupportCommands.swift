@@ -40,9 +40,8 @@ struct UnblockCommand: AsyncParsableCommand {
     }
 
     private func text<let n: Int>(_ text: String, _ option: String) throws -> InlineBytes<n> {
-        let isPlain = text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
-        guard (1...n).contains(text.utf8.count), isPlain else {
-            throw ValidationError("\(option) takes 1 to \(n) bytes of text without control characters")
+        guard (1...n).contains(text.utf8.count), Array(text.utf8).withUnsafeBytes(PlainText.isValid) else {
+            throw ValidationError("\(option) takes one line of 1 to \(n) bytes of text, without control characters")
         }
         return InlineBytes(text)
     }

@@ -211,6 +211,19 @@ import Wire
         #expect(world.quota(purpose: 2, as: .anonymous).text == "assuranceTooLow")
     }
 
+    /// A purpose becomes a payment's: what a stranger opened on it before is over.
+    @Test func anOlderChallengeOfAStranger() throws {
+        let world = World()
+        let strangers = try world.open(as: .anonymous)
+        let owners = try world.open(session: 2, as: .firstFactor)
+        world.now += 60_000
+        world.restart(tenants: [World.tenant { $0.purposes[0].streak.profile = .psd2Payment }])
+        #expect(world.verify(strangers, try world.wrongCode(of: strangers)).text == "challengeNotOpen")
+        #expect(world.accountRecord().payments == PaymentStreak())
+        #expect(world.resend(strangers).text == "challengeNotOpen")
+        #expect(world.verify(owners, try world.code(of: owners), session: 2).text == "verified")
+    }
+
     /// A right code clears its own class and the lower ones, and payments only if it pays.
     @Test func whatARightCodeClears() throws {
         let world = World(tenants: [World.generous()])

@@ -63,6 +63,9 @@ import Wire
         ("alice", "+33612345678", "maria", "", "unsupportedField"),
         ("alice", "+33612345678", "ma\u{1B}[31mria", "why", "unsupportedField"),
         ("alice", "+33612345678", "maria", "a\u{9B}b", "unsupportedField"),
+        ("alice", "+33612345678", "maria", "a\u{2028}b", "unsupportedField"),
+        ("alice", "+33612345678", "maria", "a\u{202E}b", "unsupportedField"),
+        ("alice", "+33612345678", "maria", " \u{A0}\u{3000}", "unsupportedField"),
         ("alice", "+33612345678", "Zoë", "erklärt 🙂", "done"),
     ])
     func fields(_ account: String, _ phone: String, _ actor: String, _ reason: String, _ expected: String) {

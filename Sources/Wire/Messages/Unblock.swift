@@ -7,7 +7,7 @@ public struct Unblock: RequestMessage {
     public var account = AccountBytes()
     /// As in RequestCode: failures on this phone are forgotten too; empty = the account's payments only.
     public var phone = PhoneBytes()
-    /// Who acts, UTF-8 without control characters, at least one byte; in the event.
+    /// Who acts, as `PlainText`; in the event.
     public var actor = InlineBytes<64>()
     /// Why, likewise.
     public var reason = InlineBytes<128>()

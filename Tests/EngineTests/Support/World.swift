@@ -9,7 +9,7 @@ final class World {
     static let start: UInt64 = 1_780_000_000_000
     static let phone = "+33612345678"
 
-    let engine: Engine
+    private(set) var engine: Engine
     var state = MemoryState()
     var now = World.start
     var epoch: UInt32 = 1
@@ -28,6 +28,9 @@ final class World {
         generator = SeededGenerator(seed: seed)
         engine = Engine(tenants: tenants, keys: World.keys)
     }
+
+    /// As after a start with another configuration.
+    func restart(tenants: [TenantPolicy]) { engine = Engine(tenants: tenants, keys: World.keys) }
 
     static var keys: EngineKeys { EngineKeys(master: SecretBytes(count: 32) { $0.copyBytes(from: UInt8(0)..<32) }) }
 
