@@ -59,7 +59,7 @@ let package = Package(
         .target(name: "Wire", exclude: ["PROTOCOL.md"], swiftSettings: settings),
         .target(name: "LibCrypto", dependencies: ["COpenSSL", "CLinuxShim"], swiftSettings: settings),
         .target(name: "SMSText", swiftSettings: safeSettings),
-        .target(name: "StrictTOML", dependencies: ["TOMLKit", "CLinuxShim"], swiftSettings: settings),
+        .target(name: "StrictTOML", dependencies: ["TOMLKit", "CLinuxShim", "Permissions"], swiftSettings: settings),
         .target(name: "Engine", dependencies: ["Wire", "LibCrypto"], swiftSettings: settings),
         .target(name: "Store", dependencies: ["CLMDB", "LibCrypto", "CLinuxShim", "Permissions"], exclude: ["SCHEMA.md"], swiftSettings: settings),
         .target(
@@ -83,7 +83,7 @@ let package = Package(
         .executableTarget(name: "otpctl", dependencies: ["AuthClient", "AuthServer", "Engine", "SMSText", "Wire", "Launch", "Permissions", arguments], swiftSettings: settings),
         .executableTarget(name: "otp-courier", dependencies: ["Courier", "SMPP", "StrictTOML", "CLinuxShim", "Launch", arguments], swiftSettings: settings),
         .executableTarget(
-            name: "otp-receipts", dependencies: ["Receipts", "AuthClient", "StrictTOML", "Wire", "CLinuxShim", "Launch", arguments], swiftSettings: settings),
+            name: "otp-receipts", dependencies: ["Receipts", "AuthClient", "StrictTOML", "Wire", "CLinuxShim", "Launch", "Permissions", arguments], swiftSettings: settings),
         .target(name: "CBenchPoll", path: "clients/bench/poll"),
         .executableTarget(
             name: "otp-bench",

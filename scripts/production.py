@@ -108,7 +108,7 @@ def main():
             server.terminate()
             server.wait()
     # A chroot has no /proc.
-    for name in ("otpd", "otp-courier"):
+    for name in ("otpd", "otpctl", "otp-courier"):  # what the page installs
         run(f"unshare -m sh -c 'umount -l /proc; {name} --version'")
     strangers()
     say("production.py: set up by the page alone, and a shopper logged in")
@@ -140,8 +140,11 @@ def shopper(log):
     run("otpctl --socket /run/otpd/otpd.sock stats | head -3")
     run("otpctl events | tail -2")
     # Who isn't a member is told so, with the command that mends it.
-    told = run("otpctl ping --timeout 1", user="nobody", expect=6)
-    if "usermod --append --groups otpd-clients nobody" not in told or "Start it with" in told:
+    began = time.monotonic()
+    told = run("otpctl ping --timeout 60", user="nobody", expect=6)
+    if time.monotonic() - began > 10:
+        sys.exit("production.py: otpctl waits for a permission")
+    if "usermod --append --groups otpd-clients nobody" not in told or "start it with" in told:
         sys.exit("production.py: a user without the group isn't told of it")
     if "can't" in pathlib.Path(log).read_text():
         sys.exit("production.py: the server's log has remarks:\n" + pathlib.Path(log).read_text())
@@ -167,6 +170,11 @@ def strangers():
     told = run("otpd check-config /etc/otpd/otpd.toml")
     if "usermod --append --groups otpd-clients www-data" not in told:
         sys.exit("production.py: check-config doesn't name the web tier that can't connect")
+    run("chown root /etc/otp-courier/smsc.password")
+    told = run("otp-courier smpp --host smsc.example --port 3550 --tls --system-id shop --source Example "
+               "--socket /run/otpd/otpd.sock --password-file /etc/otp-courier/smsc.password", user="otp-courier", expect=1)
+    if "chown otp-courier /etc/otp-courier/smsc.password" not in told:
+        sys.exit("production.py: the courier doesn't say who can't read the password")
 
 
 if __name__ == "__main__":

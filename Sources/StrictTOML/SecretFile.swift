@@ -1,5 +1,6 @@
 import CLinuxShim
 import Glibc
+import Permissions
 
 /// A password that stands in a file of its own: arguments and environments are seen by others.
 package enum SecretFile {
@@ -7,9 +8,10 @@ package enum SecretFile {
     package static func read(_ path: String) throws(ConfigError) -> [UInt8] {
         let fd = linux_open(path, O_RDONLY | O_NOFOLLOW, 0)
         guard fd >= 0 else {
+            let mending = Access.obstacle(path, needs: .read, by: .current())
             throw ConfigError(
-                description: "\(path): \(String(cString: strerror(-fd))). Give a file (no link) that holds the password alone."
-            )
+                description: "\(path): \(String(cString: strerror(-fd))): "
+                    + (mending ?? "give a file (no link) that holds the password alone"))
         }
         defer { close(fd) }
         var status = stat()
@@ -25,7 +27,8 @@ package enum SecretFile {
         }
         guard status.st_uid == geteuid() || status.st_uid == 0 else {
             throw ConfigError(
-                description: "\(path) belongs to uid \(status.st_uid), who can read the password: chown it to the user who reads it"
+                description: "\(path) belongs to \(Account.userName(status.st_uid)), who can read the password: as root, "
+                    + "`chown \(Account.current().name) \(path)`"
             )
         }
         var bytes = [UInt8](repeating: 0, count: 256)

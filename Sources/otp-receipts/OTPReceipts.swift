@@ -3,6 +3,7 @@ import AuthClient
 import CLinuxShim
 import Glibc
 import Launch
+import Permissions
 import Receipts
 import StrictTOML
 import Wire
@@ -20,7 +21,7 @@ struct OTPReceipts: AsyncParsableCommand {
             """,
         version: "otp-receipts 0.1")
 
-    static func main() async { await Launch.run(OTPReceipts.self, Array(CommandLine.arguments.dropFirst())) }
+    static func main() { Launch.run(OTPReceipts.self) }
 
     @Option(help: "The configuration file.")
     var config: String
@@ -51,10 +52,20 @@ struct OTPReceipts: AsyncParsableCommand {
         let signals = StopSignals()
         let server: ReceiptServer
         do { server = try await ReceiptServer.start(config.listen, desk) } catch { throw NotListening(place: config.listen, why: "\(error)") }
+        let reached = Task { await tellIfOutOfReach(client, config.socket) }
+        defer { reached.cancel() }
         say("listening on \(config.listen.text(port: server.port)), \(config.entries.count) callbacks")
         await signals.wait()
         await server.stop()
         await client.close()
+    }
+
+    /// Each receipt would say so, too, but not what to do.
+    private func tellIfOutOfReach(_ client: AuthClient, _ socket: String) async {
+        do { try await client.connect() } catch {
+            let mending = Access.obstacle(socket, needs: .connect, by: .current()) ?? "is otpd running?"
+            say("otpd can't be reached yet (\(error)): \(mending)")
+        }
     }
 }
 

@@ -22,8 +22,8 @@ struct OTPCtl: AsyncParsableCommand {
             MessageCommand.self, RoutesCommand.self, UnblockCommand.self, DrainCommand.self, TemplateCommand.self,
         ])
 
-    static func main() async {
-        await Launch.run(OTPCtl.self, CommonPlaces.moved(Array(CommandLine.arguments.dropFirst())))
+    static func main() {
+        Launch.run(OTPCtl.self, CommonPlaces.moved(Array(CommandLine.arguments.dropFirst())))
     }
 }
 
@@ -69,6 +69,8 @@ struct Common: ParsableArguments {
         options.deadline = .seconds(timeout)
         options.name = "otpctl 0.1"
         options.serverUsers = trusted
+        // No waiting for what waiting doesn't mend.
+        if access(path, W_OK) != 0, errno == EACCES { throw unreachable("\(path): \(String(cString: strerror(EACCES)))") }
         let client = AuthClient(path: path, options: options)
         do {
             try await client.connect()
@@ -101,13 +103,7 @@ struct Common: ParsableArguments {
             complain(trusted == nil ? why : "\(why). Name the socket with --socket if it is the one that you mean.")
             return ExitCode(2)
         case .notConnected(let why):
-            let account = Account.current()
-            if let obstacle = Access.obstacle(path, needs: .connect, by: account) {
-                complain("otpd can't be reached (\(why)): \(obstacle).")
-            } else {
-                complain("otpd can't be reached (\(why)). Start it with `otpd --dev`, or name its socket with --socket.")
-            }
-            return ExitCode(6)
+            return unreachable(why)
         case .unknownOutcome(let why):
             complain("the outcome is unknown (\(why)). Repeat the command with the same --request-id to learn it.")
             return ExitCode(7)
@@ -115,6 +111,14 @@ struct Common: ParsableArguments {
             complain("\(error)")
             return ExitCode(6)
         }
+    }
+
+    private func unreachable(_ why: String) -> ExitCode {
+        let mending =
+            Access.obstacle(path, needs: .connect, by: .current())
+            ?? "start it with `otpd --dev`, or name its socket with --socket"
+        complain("otpd can't be reached (\(why)): \(mending).")
+        return ExitCode(6)
     }
 
     private func complain(_ text: String) {

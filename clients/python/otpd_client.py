@@ -238,7 +238,10 @@ class _Connection:
             self._socket.connect(path)
         except (OSError, ValueError) as error:
             self.close()
-            raise _Lost(str(error)) from error
+            hint = ""
+            if isinstance(error, PermissionError):
+                hint = "; this user must be a member of the `group` of otpd's `[[listener]]`, and be started again"
+            raise _Lost(f"{os.fsdecode(path)}: {getattr(error, 'strerror', None) or error}{hint}") from error
 
     def close(self) -> None:
         """Closes this process's descriptor and doesn't shut the connection down: a parent may still be using

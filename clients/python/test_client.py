@@ -548,6 +548,12 @@ class OnlyThree(Scripted):
             self.assertFalse(self.raises(otpd.Unknown, client.ping).may_have_acted)
         client.ping()
 
+    def test_a_missing_permission_says_what_to_do(self):
+        self.serve()
+        with mock.patch("socket.socket.connect", side_effect=PermissionError(13, "Permission denied")):
+            error = self.raises(otpd.Unknown, self.client(retries=0).ping)
+        self.assertIn(": Permission denied; this user must be a member of the `group`", str(error))
+
 
 class Texts(Scripted):
     def test_str_and_bytes_are_the_same(self):

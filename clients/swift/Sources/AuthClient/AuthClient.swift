@@ -140,7 +140,10 @@ public actor AuthClient {
                 path: path, group: group, serverUsers: options.serverUsers, onPush: { [flows] in flows.yield($0) },
                 onEnd: { [weak self] in Task { await self?.connectionEnded() } })
         } catch let error as IOError {
-            throw ClientError.notConnected("\(path): \(String(cString: strerror(error.errnoCode)))")
+            let hint =
+                error.errnoCode == EACCES
+                ? "; this user must be a member of the `group` of otpd's `[[listener]]`, and be started again" : ""
+            throw ClientError.notConnected("\(path): \(String(cString: strerror(error.errnoCode)))\(hint)")
         } catch let error as ClientError {
             throw error
         } catch SocketAddressError.unixDomainSocketPathTooLong {
