@@ -9,6 +9,7 @@ extension Batch {
         guard !isStopped else { return }
         let now = clock.now().engineMs
         do { try store.maintain(now: now) } catch { return endProcess("storage", "\(error)") }
+        watch.look(store.statistics, now: now)
         if couriers.hasWork(now: now) || couriers.isLoading { schedule() }
         noteCounts(now: now)
         noteTime(now: now)
@@ -61,7 +62,7 @@ extension Batch {
 
     /// Events of the server itself, and counts of refusals, in the open batch; while a checkpoint makes its pause, nothing is noted.
     package func note(_ kinds: [EventPush.Kind], _ counts: [RequestRates.Count] = []) {
-        guard store.takesWrites, store.canAccept else { return }
+        guard store.takesWrites, kinds.isEmpty && counts.isEmpty ? store.canCommit : store.canAccept else { return }
         let stamp = clock.now()
         let context = context(stamp)
         var state = StoreState(store: store, now: context.now)
@@ -78,7 +79,7 @@ extension Batch {
 
     /// Nobody writes: an empty record tells the journal the time, so that what is over leaves the disk, and another boot knows it.
     private func noteTime(now: UInt64) {
-        guard now >= store.lastCommitMs + Bounds.idleClockMs, store.canAccept else { return }
+        guard now >= store.lastCommitMs + Bounds.idleClockMs, store.canCommit else { return }
         note([])
     }
 

@@ -24,6 +24,7 @@ package final class Batch {
     var rates = RequestRates()
     var unfit = UnfitFrames()
     var refusedPeers = RefusedPeers()
+    var watch = StoreWatch()
     var isDraining = false
     /// The store is closed: the loop's last timers find nothing to do.
     var isStopped = false

@@ -28,6 +28,7 @@ public enum Config {
         let perUID = try root.integer("max_connections_per_uid", 1...16_384)
         // From what one batch needs to what a start reads quickly.
         let segment = try root.integer("segment_kib", 256...1_048_576)
+        let map = try root.integer("map_gib", 1...16_384)
         var texts = MessageTexts()
         var tenants: [TenantPolicy] = []
         for reader in try root.tables("tenant") {
@@ -58,6 +59,7 @@ public enum Config {
         if let connections { settings.maxConnections = connections }
         settings.maxConnectionsPerUID = perUID
         if let segment { settings.segmentBytes = segment << 10 }
+        if let map { settings.mapBytes = map << 30 }
         return settings
     }
 

@@ -58,6 +58,7 @@ public final class Server {
         batch.onDrain = onDrain
         batch.unfit.remark = { [log] in log.error("\($0)") }
         batch.refusedPeers.remark = { [log] in log.warning("\($0)") }
+        batch.watch.remark = { [log] in log.warning("\($0)") }
         loop.start(batch)
         served = (batch, store, loop)
         do {

@@ -38,7 +38,7 @@ public struct ServerSettings: Sendable {
     package var overlayBytes = 48 << 20
     package var overlayRecords = 131_072
     /// LMDB's address space.
-    package var mapBytes = 64 << 30
+    package var mapBytes = 256 << 30
     /// The store's jobs run when the simulation says so, on its one thread.
     package var runsJobsByHand = false
     /// Where the clocks come from.

@@ -80,11 +80,11 @@ package final class Checkpointer {
             var code = try fold(overlay, position, position.clock.engineMs)
             while code == EINTR { code = try fold(overlay, position, position.clock.engineMs) }
             if let code {
-                guard code == ENOSPC || code == MDB_MAP_FULL else {
+                guard FileSystem.isFull(code) || code == MDB_MAP_FULL else {
                     return .failed(.lmdb(operation: "checkpoint", code: code))
                 }
                 // If it was the meta page that found no room, LMDB takes no more work, and this says so.
-                mdb_txn_abort(try environment.begin(readOnly: true))
+                try environment.look { _ in }
                 return .retry
             }
             stored = position
@@ -95,7 +95,7 @@ package final class Checkpointer {
                 CheckpointReport(
                     freeBytes: FileSystem.freeBytes(at: folder), file: try environment.gauges(), swept: UInt64(sweeper.swept),
                     isBehind: sweeper.isBehind, spares: spares, nanos: linux_monotonic_nanos() - start))
-        } catch .io(_, _, ENOSPC) {
+        } catch .io(_, _, let code) where FileSystem.isFull(code) {
             return .retry
         } catch {
             return .failed(error)

@@ -108,12 +108,25 @@ enum DataFolder {
         if access(parent, R_OK) == 0 { try FileSystem.syncFolder(parent) }
     }
 
-    /// Held until the descriptor goes, that is, until the process ends.
-    static func lock(_ path: String) throws(StoreError) -> FileDescriptor {
-        let file = try FileDescriptor(path + "/lock", O_RDWR)
-        let code = linux_lock_exclusive(file.fd)
-        if code == -EWOULDBLOCK { throw .locked(path: path) }
-        guard code == 0 else { throw .io(operation: "flock", path: path + "/lock", code: -code) }
-        return file
+    /// Held until it goes, that is, until the process ends. The folder itself is locked, for a file in it can be removed and made anew;
+    /// the file `lock` keeps out an otpd of before that.
+    struct Lock: ~Copyable {
+        private let folder: FileDescriptor
+        private let file: FileDescriptor
+
+        init(_ path: String) throws(StoreError) {
+            let folder = try FileDescriptor(path, O_RDONLY | O_DIRECTORY)
+            try Lock.take(folder, path)
+            let file = try FileDescriptor(path + "/lock", O_RDWR)
+            try Lock.take(file, path)
+            self.folder = folder
+            self.file = file
+        }
+
+        private static func take(_ file: borrowing FileDescriptor, _ path: String) throws(StoreError) {
+            let code = linux_lock_exclusive(file.fd)
+            if code == -EWOULDBLOCK { throw .locked(path: path) }
+            guard code == 0 else { throw .io(operation: "flock", path: file.path, code: -code) }
+        }
     }
 }

@@ -132,6 +132,9 @@ enum FileSystem {
         return Array(bytes.prefix(count))
     }
 
+    /// No room: on the disk, or of otpd's user. More may come.
+    static func isFull(_ code: Int32) -> Bool { code == ENOSPC || code == EDQUOT }
+
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     static func parent(of path: String) -> String {

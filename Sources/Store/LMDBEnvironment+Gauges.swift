@@ -1,5 +1,6 @@
 import CLMDB
 import Glibc
+import Glibc
 
 /// What the database's file looks like from outside: taken on the checkpoint's thread, once a checkpoint.
 public struct FileGauges: Sendable, Equatable {
@@ -13,6 +14,10 @@ public struct FileGauges: Sendable, Equatable {
     public var lastTransaction: UInt64 = 0
     /// The oldest transaction that a reader still sees, other processes' readers included: what was freed after it can't be used again.
     public var oldestReader: UInt64 = 0
+    /// The process that it belongs to; 0 = none.
+    public var oldestReaderPID: Int32 = 0
+    /// Pages of the map: the file can't grow beyond it.
+    public var mapPages: UInt64 = 0
     /// Rows by table, expired ones that are still stored included.
     public var rows: [UInt64] = []
 
@@ -23,29 +28,47 @@ public struct FileGauges: Sendable, Equatable {
 }
 
 extension LMDBEnvironment {
+    /// A reader so many transactions behind may be one whose process is gone: LMDB doesn't look by itself. A large checkpoint alone makes
+    /// some hundred.
+    private static let suspiciousLag: UInt64 = 256
+
     /// Reads a few pages: the heads of the trees and the list of free pages.
     func gauges() throws(StoreError) -> FileGauges {
-        let oldest = oldestReader()
-        let transaction = try begin(readOnly: true)
-        defer { mdb_txn_abort(transaction) }
-        var gauges = FileGauges()
-        var info = MDB_envinfo()
-        mdb_env_info(env, &info)
-        gauges.filePages = UInt64(info.me_last_pgno + 1)
-        gauges.lastTransaction = UInt64(info.me_last_txnid)
-        gauges.oldestReader = oldest ?? gauges.lastTransaction
-        for table in tables {
-            var statistics = MDB_stat()
-            try LMDBEnvironment.check(mdb_stat(transaction, table, &statistics), "mdb_stat")
-            gauges.treeDepth = max(gauges.treeDepth, UInt64(statistics.ms_depth))
-            gauges.rows.append(UInt64(statistics.ms_entries))
+        var readers = self.readers()
+        if let oldest = readers.oldest, newestTransaction - min(newestTransaction, oldest) > LMDBEnvironment.suspiciousLag,
+            try dropDeadReaders() > 0
+        {
+            readers = self.readers()
         }
-        gauges.freePages = try freePages(transaction)
-        return gauges
+        return try look { (transaction) throws(StoreError) in
+            var gauges = FileGauges()
+            var info = MDB_envinfo()
+            mdb_env_info(env, &info)
+            gauges.filePages = UInt64(info.me_last_pgno + 1)
+            gauges.mapPages = UInt64(info.me_mapsize / 4096)
+            gauges.lastTransaction = UInt64(info.me_last_txnid)
+            gauges.oldestReader = readers.oldest ?? gauges.lastTransaction
+            gauges.oldestReaderPID = readers.pid
+            for table in tables {
+                var statistics = MDB_stat()
+                try LMDBEnvironment.check(mdb_stat(transaction, table, &statistics), "mdb_stat")
+                gauges.treeDepth = max(gauges.treeDepth, UInt64(statistics.ms_depth))
+                gauges.rows.append(UInt64(statistics.ms_entries))
+            }
+            gauges.freePages = try freePages(transaction, before: readers.oldestForeign ?? .max)
+            return gauges
+        }
     }
 
-    /// LMDB keeps its free pages in database 0: by the transaction that freed them, a list that begins with its length.
-    private func freePages(_ transaction: OpaquePointer) throws(StoreError) -> UInt64 {
+    private var newestTransaction: UInt64 {
+        var info = MDB_envinfo()
+        mdb_env_info(env, &info)
+        return UInt64(info.me_last_txnid)
+    }
+
+    /// LMDB keeps its free pages in database 0: by the transaction that freed them, a list that begins with its length. What was freed
+    /// after another process's reader began can't be used while it lives; our own move on with each checkpoint.
+    private func freePages(_ transaction: OpaquePointer, before oldest: UInt64) throws(StoreError) -> UInt64 {
         var cursor: OpaquePointer?
         try LMDBEnvironment.check(mdb_cursor_open(transaction, 0, &cursor), "mdb_cursor_open")
         guard let cursor else { return 0 }
@@ -56,25 +79,36 @@ extension LMDBEnvironment {
             let code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
             if code == MDB_NOTFOUND { return pages }
             try LMDBEnvironment.check(code, "mdb_cursor_get")
+            guard key.mv_size == 8, let freed = key.mv_data?.loadUnaligned(as: UInt64.self), freed < oldest else { return pages }
             if value.mv_size >= 8, let list = value.mv_data { pages += list.loadUnaligned(as: UInt64.self) }
         }
     }
 
-    /// From LMDB's table of readers, which it tells as lines of text: process, thread, transaction (`-` = between two).
-    private func oldestReader() -> UInt64? {
+    /// Who reads the oldest transaction, and the oldest that another process reads.
+    private struct Readers {
         var oldest: UInt64?
-        withUnsafeMutablePointer(to: &oldest) { found in
+        var pid: Int32 = 0
+        var oldestForeign: UInt64?
+    }
+
+    /// From LMDB's table of readers, which it tells as lines of text: process, thread, transaction (`-` = between two).
+    private func readers() -> Readers {
+        var readers = Readers()
+        withUnsafeMutablePointer(to: &readers) { found in
             _ = mdb_reader_list(
                 env,
                 { line, context in
                     guard let line, let context else { return 0 }
                     let words = String(cString: line).split(whereSeparator: \.isWhitespace)
-                    guard words.count == 3, let number = UInt64(words[2]) else { return 0 }
-                    let found = context.assumingMemoryBound(to: UInt64?.self)
-                    found.pointee = min(found.pointee ?? number, number)
+                    guard words.count == 3, let pid = Int32(words[0]), let number = UInt64(words[2]) else { return 0 }
+                    let found = context.assumingMemoryBound(to: Readers.self)
+                    if number < found.pointee.oldest ?? .max { (found.pointee.oldest, found.pointee.pid) = (number, pid) }
+                    if pid != getpid() {
+                        found.pointee.oldestForeign = min(found.pointee.oldestForeign ?? number, number)
+                    }
                     return 0
                 }, found)
         }
-        return oldest
+        return readers
     }
 }

@@ -19,6 +19,8 @@ final class LMDBEnvironment {
     private var reservedBytes = 0
     /// Bits of the tables that were ever made.
     private var made: UInt32 = 0
+    /// Ours from the start: readers of other processes may take all other places.
+    private var lookout: OpaquePointer?
 
     /// No table was made yet: the first start of a new folder.
     var isNew: Bool { tables.allSatisfy { $0 == LMDBEnvironment.noTable } }
@@ -44,8 +46,7 @@ final class LMDBEnvironment {
             throw .damaged(path: path + "/data.mdb", detail: "the database is missing")
         }
         env = try LMDBEnvironment.openEnvironment(path, mapBytes: mapBytes)
-        var dead: Int32 = 0
-        try LMDBEnvironment.check(mdb_reader_check(env, &dead), "mdb_reader_check")
+        try dropDeadReaders()
         let transaction = try begin(readOnly: true)
         do throws(StoreError) {
             guard let dbi = try LMDBEnvironment.open("meta", transaction) else {
@@ -64,6 +65,25 @@ final class LMDBEnvironment {
         }
         // Handles of an aborted transaction are closed, those of a committed one stay.
         try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
+        let lookout = try begin(readOnly: true)
+        mdb_txn_reset(lookout)
+        self.lookout = lookout
+    }
+
+    /// A short look at the newest transaction, which needs no place in the table of readers. One thread at a time.
+    func look<R>(_ body: (OpaquePointer) throws(StoreError) -> R) throws(StoreError) -> R {
+        guard let lookout else { throw .poisoned }
+        try LMDBEnvironment.check(mdb_txn_renew(lookout), "mdb_txn_renew")
+        defer { mdb_txn_reset(lookout) }
+        return try body(lookout)
+    }
+
+    /// Places of readers whose process is gone are free again. Returns how many there were.
+    @discardableResult
+    func dropDeadReaders() throws(StoreError) -> Int {
+        var dead: Int32 = 0
+        try LMDBEnvironment.check(mdb_reader_check(env, &dead), "mdb_reader_check")
+        return Int(dead)
     }
 
     /// A new environment, with `meta` alone, in an empty folder.
@@ -245,6 +265,7 @@ final class LMDBEnvironment {
     func close() {
         guard !isClosed else { return }
         isClosed = true
+        if let lookout { mdb_txn_abort(lookout) }
         mdb_env_close(env)
     }
 
@@ -253,8 +274,11 @@ final class LMDBEnvironment {
 
     func begin(readOnly: Bool) throws(StoreError) -> OpaquePointer {
         var transaction: OpaquePointer?
-        try LMDBEnvironment.check(
-            mdb_txn_begin(env, nil, readOnly ? UInt32(MDB_RDONLY) : 0, &transaction), "mdb_txn_begin")
+        let flags = readOnly ? UInt32(MDB_RDONLY) : 0
+        var code = mdb_txn_begin(env, nil, flags, &transaction)
+        if code == MDB_READERS_FULL, try dropDeadReaders() > 0 { code = mdb_txn_begin(env, nil, flags, &transaction) }
+        if code == MDB_READERS_FULL { throw .readersFull(path: path) }
+        try LMDBEnvironment.check(code, "mdb_txn_begin")
         guard let transaction else { throw .lmdb(operation: "mdb_txn_begin", code: ENOMEM) }
         return transaction
     }

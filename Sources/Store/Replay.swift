@@ -1,3 +1,4 @@
+import Glibc
 import LibCrypto
 
 /// Puts recovered records into the overlay; folds it into LMDB when it is full, so memory stays bounded.
@@ -6,6 +7,11 @@ final class Replay {
     private let specs: [TableSpec]
     private let checkpointer: Checkpointer
     private let journalFolder: String
+    /// Since the last checkpoint.
+    private var records = 0
+    /// Some tens of milliseconds of replay.
+    static let muchKeys = 8_192
+    static let muchRecords = 4_096
 
     init(overlay: Overlay, specs: [TableSpec], checkpointer: Checkpointer, journalFolder: String) {
         self.overlay = overlay
@@ -14,17 +20,32 @@ final class Replay {
         self.journalFolder = journalFolder
     }
 
+    /// After the last record, which is synced: folds what was much to replay. A server that is killed again and again, each time before a
+    /// checkpoint's end, would replay more at each start. On a full disk the overlay keeps it.
+    func finish(_ position: Position) throws(StoreError) {
+        if overlay.count >= Replay.muchKeys || records >= Replay.muchRecords { _ = try fold(position) }
+    }
+
+    /// False: there is no room for it on the disk.
+    private func fold(_ position: Position) throws(StoreError) -> Bool {
+        switch checkpointer.run(overlay, position: position) {
+        case .done:
+            overlay.reset()
+            records = 0
+            return true
+        case .retry: return false
+        case .failed(let error): throw error
+        }
+    }
+
     /// Applies one record's operations; `before` is the position of the record before it.
     func apply(
         _ payload: UnsafeRawBufferPointer, _ header: JournalRecord.Header, _ before: Position
     ) throws(StoreError) {
-        if !overlay.hasRoom(records: payload.count / 18 + 1, bytes: payload.count) {
-            switch checkpointer.run(overlay, position: before) {
-            case .done: overlay.reset()
-            case .retry: throw .io(operation: "checkpoint", path: journalFolder, code: 28)
-            case .failed(let error): throw error
-            }
+        if !overlay.hasRoom(records: payload.count / 18 + 1, bytes: payload.count), try !fold(before) {
+            throw .io(operation: "checkpoint", path: journalFolder, code: ENOSPC)
         }
+        records += 1
         var offset = 0
         while offset < payload.count {
             guard payload.count - offset >= 10, Int(payload[offset + 1]) < specs.count else {

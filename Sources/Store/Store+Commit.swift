@@ -34,7 +34,7 @@ extension Store {
             }
             let start = linux_monotonic_nanos()
             try journal.write(total)
-            statistics.syncNanos += linux_monotonic_nanos() - start
+            noteSync(linux_monotonic_nanos() - start)
             syncedSequence = journal.position.sequence
             return .synced
         } catch {
@@ -52,7 +52,7 @@ extension Store {
             return value
         }
         switch outcome {
-        case .durable(let nanos): statistics.syncNanos += nanos
+        case .durable(let nanos): noteSync(nanos)
         case .failed(let error):
             failure = error
             throw error
@@ -60,6 +60,13 @@ extension Store {
         }
         isSyncing = false
         syncedSequence = journal.position.sequence
+    }
+
+    /// A start looks at a disk that may be busy, or idle as never again: `auto` goes on looking.
+    private func noteSync(_ nanos: UInt64) {
+        statistics.syncNanos += nanos
+        guard let median = syncTimes.note(nanos), options.commit == .auto, !options.runsJobsByHand else { return }
+        commitMode = SyncTimes.mode(median, now: commitMode)
     }
 
     /// Whether an overlapped sync is under way.
@@ -129,6 +136,7 @@ extension Store {
             standby = done
             // The loop may have taken some since they were counted.
             journal.spares = max(0, report.spares - (journal.rolls - rollsAtFreeze))
+            checkpointsFail = false
             statistics.checkpoints += 1
             statistics.freeBytes = report.freeBytes
             statistics.file = report.file
@@ -138,9 +146,9 @@ extension Store {
             sweepsOn = report.isBehind
             sweepAtMs = now + options.checkpointMs
         case .retry:
-            // The disk is full: the overlay stays, requests go on while there is room.
+            // The disk or the map is full: the overlay stays, requests go on while there is room.
             statistics.checkpointRetries += 1
-            statistics.freeBytes = 0
+            checkpointsFail = true
             retryAtMs = now + 1_000
         case .failed(let error):
             failure = error

@@ -17,7 +17,7 @@ public final class Store {
     let absence: AbsenceProof
     /// How often the read transaction was renewed.
     var snapshotsTaken = 0
-    private let lock: FileDescriptor
+    private let lock: DataFolder.Lock
     let checkpointWorker: Worker
     let journalWorker: Worker?
     let checkpointer: Checkpointer
@@ -27,8 +27,8 @@ public final class Store {
     public let epoch: UInt32
     /// What start-up found.
     public let recovery: RecoveryReport
-    /// How batches are synced: never `auto`.
-    public let commitMode: CommitMode
+    /// How batches are synced: never `auto`, but what it chose last.
+    public internal(set) var commitMode: CommitMode
     /// The median sync at start, nanoseconds.
     public let measuredSyncNanos: UInt64
 
@@ -49,12 +49,15 @@ public final class Store {
     /// A checkpoint is due, and waits for a moment without an unsynced batch.
     var wantsPause = false
     var isCheckpointing = false
+    /// The newest checkpoint found no room, on the disk or within a quota: free bytes say nothing of the latter.
+    var checkpointsFail = false
     var failure: StoreError?
     var firstChangeMs: UInt64 = 0
     var retryAtMs: UInt64 = 0
     /// While `sweepsOn`: when the next is due.
     var sweepAtMs: UInt64 = 0
     public internal(set) var statistics = StoreStatistics()
+    var syncTimes = SyncTimes()
 
     /// What the journal thread reported and `finishCommit` hasn't taken yet.
     enum SyncOutcome: Sendable {
@@ -96,7 +99,7 @@ public final class Store {
         let path = options.path
         let uuid = try DataFolder.readFormat(path)
         try DataFolder.checkPrivate(path)
-        lock = try DataFolder.lock(path)
+        lock = try DataFolder.Lock(path)
         try DataFolder.syncName(path)
         epoch = try DataFolder.readEpoch(path)
         keyring = try Keyring(opening: path + "/keyring", master: master)
@@ -130,12 +133,13 @@ public final class Store {
             try replay.apply(payload, header, before)
         }
         position = recovery.position
+        try replay.finish(position)
         self.recovery = recovery.report
         journal = try Journal(
             folder: journalFolder, segmentBytes: options.segmentBytes, uuid: uuid, key: keyring.newest, position: position)
         measuredSyncNanos = try Journal.measureSync(journalFolder)
         switch options.commit {
-        case .auto: commitMode = measuredSyncNanos < 500_000 ? .adaptive : .overlapped
+        case .auto: commitMode = SyncTimes.mode(measuredSyncNanos)
         case .adaptive: commitMode = .adaptive
         case .inline: commitMode = .inline
         case .overlapped: commitMode = .overlapped
@@ -190,12 +194,14 @@ public final class Store {
     public var takesWrites: Bool { !isSyncing || !wantsPause }
 
     /// Room for one more request: else a write is answered *overloaded* until a checkpoint has made room.
-    public var canAccept: Bool {
+    public var canAccept: Bool { canCommit && statistics.usedBytes < statistics.mapBytes / 100 * 95 }
+
+    /// The same, but for the map: what only the journal keeps, such as the time by which a full map is swept.
+    public var canCommit: Bool {
         failure == nil && takesWrites
             && fastActive._withUnsafeGuaranteedRef { $0.hasRoom(records: 64, bytes: 64 << 10) && $0.count + 64 <= admitted($0.capacity) }
             && payloadBytes + (64 << 10) <= journal.payloadCapacity
-            && (journal.hasPlace || statistics.freeBytes >= UInt64(2 * options.segmentBytes))
-            && statistics.usedBytes < options.mapBytes / 4 * 3
+            && (journal.hasPlace || (!checkpointsFail && statistics.freeBytes >= UInt64(2 * options.segmentBytes)))
     }
 
     /// Records that the active overlay may hold now. While a checkpoint runs, the upper half fills only as fast as the checkpoint
@@ -217,8 +223,14 @@ public final class Store {
     /// More has expired than the last checkpoint swept: the next is due as soon as after a write.
     public internal(set) var sweepsOn = false
 
-    /// Room on the disk for new challenges; verifies go on below it.
-    public var canAcceptSends: Bool { statistics.freeBytes >= 256 << 20 }
+    /// Room on the disk and in the map for new challenges. Verifies go on below it: a code lives ten minutes, and in these all that are
+    /// out take less than what is left.
+    public var canAcceptSends: Bool {
+        !checkpointsFail && statistics.freeBytes >= Store.freeBytesForSends && statistics.usedBytes < statistics.mapBytes / 4 * 3
+    }
+
+    /// Below it on the disk, no new challenges.
+    public static let freeBytesForSends: UInt64 = 256 << 20
 
     /// Writes a record that reads as absent from `expiresAt` (engine ms; 0 = never) on.
     public func put(

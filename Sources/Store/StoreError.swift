@@ -23,6 +23,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case damaged(path: String, detail: String)
     /// Every start adds a data key, and there is no place for one more.
     case keyringFull(path: String, starts: Int)
+    /// Other programs hold all places of LMDB's table of readers.
+    case readersFull(path: String)
     /// liblmdb's version has known faults.
     case unsupportedLMDB(version: String)
     /// An earlier failure ended this store.
@@ -55,6 +57,9 @@ extension StoreError: CustomStringConvertible {
             "\(path) is full: it holds a data key for each of \(starts) starts. Nothing is lost or damaged, and nothing was changed. "
                 + "Find out what restarted otpd so often. To serve again, give otpd a new folder: `otpd init --data NEW --master-key` with the "
                 + "same key. Limits' counts, blocks and open challenges stay behind in this one; keep it for its events."
+        case .readersFull(let path):
+            "\(path): other programs read the database and have taken all of its 126 places for readers. `fuser \(path)/lock.mdb` names them: "
+                + "end what isn't needed (a forgotten mdb_copy or mdb_stat), and start otpd again."
         case .unsupportedLMDB(let version):
             "liblmdb \(version) has known faults. Use Debian's 0.9.24, or 0.9.33 and later."
         case .poisoned:

@@ -12,8 +12,9 @@ import LibCrypto
 ///   written then take out more than they bring as soon as a quarter of the table is over.
 final class Sweeper {
     /// Rows of a table at a checkpoint: the least that may go from the head, if twice the inserted ones are fewer, and the most that a
-    /// clock hand passes. Bounds what a checkpoint writes after a long pause; an hour of them clears seven million rows.
-    static let quota = 2_048
+    /// clock hand passes. Bounds what a checkpoint writes after a long pause; an hour of them clears seven million rows, or a fifth of a
+    /// table that has more than 33 million: with a checkpoint a second a hand needs four and a half hours for any.
+    static func quota(rows: Int) -> Int { max(2_048, rows / 16_384) }
     /// Milliseconds in which a clock hand passes a table.
     static let passMs: UInt64 = 12 * 3_600_000
     static let neighbours = 4
@@ -35,6 +36,8 @@ final class Sweeper {
     private var passRows: [Int]
     /// Rows that each clock hand should have passed by now and hasn't.
     private var owed: [Int]
+    /// By table, which bounds the next sweep.
+    private var rowsAtLastSweep: [Int]
     /// Engine milliseconds of the last sweep; 0 = none since the start.
     private var sweptAtMs: UInt64 = 0
 
@@ -44,6 +47,7 @@ final class Sweeper {
         opener = TableOpener(keyring)
         passRows = specs.map { _ in 0 }
         owed = passRows
+        rowsAtLastSweep = passRows
         let transaction = try environment.begin(readOnly: true)
         defer { mdb_txn_abort(transaction) }
         for spec in specs {
@@ -71,7 +75,7 @@ final class Sweeper {
     }
 
     /// More rows than `sweep` takes out.
-    func mostRows(inserted: Int) -> Int { 2 * inserted + specs.count * Sweeper.quota }
+    func mostRows(inserted: Int) -> Int { 2 * inserted + rowsAtLastSweep.reduce(0) { $0 + Sweeper.quota(rows: $1) } }
 
     /// All tables; `inserted` by table id. `nil` = done, else LMDB's code.
     func sweep(inserted: [Int], _ transaction: OpaquePointer, now: UInt64) throws(StoreError) -> Int32? {
@@ -82,11 +86,13 @@ final class Sweeper {
             let opened = mdb_cursor_open(transaction, environment.tables[Int(spec.id)], &cursor)
             guard opened == 0, let cursor else { return opened }
             defer { mdb_cursor_close(cursor) }
+            let rows = rowsAtLastSweep[Int(spec.id)]
+            rowsAtLastSweep[Int(spec.id)] = self.rows(spec, cursor)
             let code: Int32?
             switch spec.order {
             case .time:
-                code = try sweepHead(spec, max(Sweeper.quota, 2 * inserted[Int(spec.id)]), cursor, now)
-            case .random: code = try sweepHand(spec, passed, cursor, transaction, now)
+                code = try sweepHead(spec, max(Sweeper.quota(rows: rows), 2 * inserted[Int(spec.id)]), cursor, now)
+            case .random: code = try sweepHand(spec, Sweeper.quota(rows: rows), passed, cursor, now)
             }
             if let code { return code }
         }
@@ -112,14 +118,13 @@ final class Sweeper {
 
     /// The clock hand goes on from where it stopped.
     private func sweepHand(
-        _ spec: TableSpec, _ passed: UInt64, _ cursor: OpaquePointer, _ transaction: OpaquePointer,
-        _ now: UInt64
+        _ spec: TableSpec, _ most: Int, _ passed: UInt64, _ cursor: OpaquePointer, _ now: UInt64
     ) throws(StoreError) -> Int32? {
         let table = Int(spec.id)
         passRows[table] = max(passRows[table], rows(spec, cursor))
         let due = passRows[table] * Int(min(passed, Sweeper.passMs)) / Int(Sweeper.passMs)
         owed[table] = min(passRows[table], owed[table] + due)
-        let quota = min(max(64, owed[table]), Sweeper.quota)
+        let quota = min(max(64, owed[table]), most)
         owed[table] = max(0, owed[table] - quota)
         if owed[table] > 0 { isBehind = true }
         var (key, value) = (MDB_val(), MDB_val())

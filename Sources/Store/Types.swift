@@ -37,7 +37,7 @@ public struct TableSpec: Sendable {
 
 /// When and how a batch becomes durable.
 public enum CommitMode: String, Sendable, CaseIterable {
-    /// Measured at start: adaptive below 500 µs a sync, else overlapped.
+    /// By the median sync, at start and again while it runs: adaptive below 500 µs, else overlapped.
     case auto
     /// A small batch is synced by the loop itself, a large one as in `overlapped`.
     case adaptive
@@ -78,8 +78,8 @@ public struct StoreOptions: Sendable {
     public var path: String
     /// All tables, in the order of their ids.
     public var tables: [TableSpec]
-    /// Address space for LMDB; the file grows as needed. Never resized while open.
-    public var mapBytes = 64 << 30
+    /// Address space for LMDB, and the most that its file grows to, as needed. Never resized while open. Half a billion accounts.
+    public var mapBytes = 256 << 30
     /// Records of one overlay; there are two.
     public var overlayRecords = 131_072
     /// Bytes of keys and values of one overlay.
@@ -148,5 +148,9 @@ public struct StoreStatistics: Sendable {
     public var file = FileGauges()
     /// Bytes of the database that hold something; what was freed is as good as new.
     public var usedBytes: Int { Int(file.usedPages) * 4096 }
-    public var journalSegments: UInt64 = 0
+    /// Bytes that the database may grow to.
+    public var mapBytes: Int { Int(file.mapPages) * 4096 }
+
+    /// Nothing counted yet.
+    public init() {}
 }

@@ -201,7 +201,7 @@ int fallocate(int fd, int mode, off_t offset, off_t length) {
     if ((mode & FALLOC_FL_KEEP_SIZE) == 0) return failed(EOPNOTSUPP);
     lock();
     struct step step = {0};
-    if ((live.fail_kinds & FAULT_WRITE) != 0 && live.fail_error == ENOSPC) {
+    if ((live.fail_kinds & FAULT_WRITE) != 0 && (live.fail_error == ENOSPC || live.fail_error == EDQUOT)) {
         step = live_begin(FAULT_WRITE);
         live.calls--;
     }

@@ -69,15 +69,15 @@ import Testing
     }
 
     /// Reserving the place, the pages, and last the meta page: after it LMDB takes no more work.
-    @Test func fullDiskIsRetriedUpToTheMetaPage() throws {
-        let endings = try endings(FAULT_WRITE, ENOSPC)
+    @Test(arguments: [ENOSPC, EDQUOT]) func fullDiskIsRetriedUpToTheMetaPage(_ error: Int32) throws {
+        let endings = try endings(FAULT_WRITE, error)
         #expect(endings.count > 2)
         #expect(endings.dropLast().allSatisfy { $0 == .retried } && endings.last == .ended, "\(endings)")
     }
 
     /// The pages that LMDB's sync lost are in no tree: the retry writes all of its own anew. The other syncs are the recycled segments'.
-    @Test func fullDiskAtTheSyncIsRetried() throws {
-        let endings = try endings(FAULT_SYNC, ENOSPC)
+    @Test(arguments: [ENOSPC, EDQUOT]) func fullDiskAtTheSyncIsRetried(_ error: Int32) throws {
+        let endings = try endings(FAULT_SYNC, error)
         #expect(!endings.isEmpty && endings.allSatisfy { $0 == .retried }, "\(endings)")
     }
 

@@ -134,7 +134,7 @@ import Testing
 
     /// Twice as many go as come, and a fixed number in any case; the rest follows at once, without a write.
     @Test func aBacklogAtTheHeadIsSweptInSteps() throws {
-        let count = 2 * Sweeper.quota + 100
+        let count = 2 * Sweeper.quota(rows: 0) + 100
         let test = try TestStore(overlayRecords: 4_096)
         for start in stride(from: 0, to: count, by: 500) {
             for number in start..<min(count, start + 500) {
@@ -145,7 +145,7 @@ import Testing
         }
         test.advance(3_600_000)
         try Self.sweep(test)
-        #expect(try Self.rows(test, 0) == count - Sweeper.quota)
+        #expect(try Self.rows(test, 0) == count - Sweeper.quota(rows: 0))
         #expect(try test.live.sweepsOn)
         try test.checkpoint()
         try test.checkpoint()

@@ -35,7 +35,7 @@ bool fault_disk_is_off(void);
 void fault_disk_power_off(void);
 
 /// Calls of a kind that fail from now on. mkdir counts as an open, rmdir as an unlink, a truncation as a write;
-/// for ENOSPC fallocate too, which has no number of its own.
+/// for ENOSPC and EDQUOT fallocate too, which has no number of its own.
 enum { FAULT_WRITE = 1, FAULT_SYNC = 2, FAULT_OPEN = 4, FAULT_RENAME = 8, FAULT_UNLINK = 16 };
 /// The `nth` (from 1) call from now whose kind is in `kinds` fails with `error` (an errno; 0 with FAULT_WRITE = a short write, which is
 /// honest); `forever`: so do all after it.
