@@ -28,10 +28,10 @@ def blocks():
     return re.findall(r"```(\w*)\n(.*?)```", page, re.S)
 
 
-def run(command, user=None, expect=0):
+def run(command, user=None, expect=0, typed=None):
     line = ["runuser", "-u", user, "--", "sh", "-c", command] if user else ["sh", "-c", command]
     say(f"{user or 'root'}$ {command}")
-    done = subprocess.run(line, capture_output=True, text=True, timeout=15, cwd="/")
+    done = subprocess.run(line, input=typed, capture_output=True, text=True, timeout=15, cwd="/")
     for text in (done.stdout + done.stderr).splitlines():
         say("    " + text)
     if done.returncode != expect:
@@ -95,9 +95,9 @@ def main():
             elif "otpd --config" in line:
                 servers.append(start(line, log))
                 wait_for("the socket", lambda: os.path.exists("/run/otpd/otpd.sock"))
+            elif "/dev/stdin" in line:
+                run(line, typed="secret\n")
             elif "otp-courier smpp" in line:
-                pathlib.Path("/etc/otp-courier/smsc.password").write_text("secret\n")
-                run("chown otp-courier /etc/otp-courier/smsc.password && chmod 0400 /etc/otp-courier/smsc.password")
                 courier(line, servers)
             else:
                 run(line)
@@ -170,6 +170,25 @@ def strangers():
     told = run("otpd check-config /etc/otpd/otpd.toml")
     if "usermod --append --groups otpd-clients www-data" not in told:
         sys.exit("production.py: check-config doesn't name the web tier that can't connect")
+    # What can't be looked at isn't absent: nobody is sent to a backup, or to `otpd init`.
+    for change, back, words in (
+        ("chown root /var/lib/otpd/data/lmdb", "chown otpd /var/lib/otpd/data/lmdb", "as root, `chown "),
+        ("chown root: /var/lib/otpd && chmod 0700 /var/lib/otpd", "chown otpd: /var/lib/otpd", "can't go through /var/lib/otpd"),
+    ):
+        run(change)
+        for told in (run("otpd check-config --user otpd /etc/otpd/otpd.toml", expect=1),
+                     run("otpd --config /etc/otpd/otpd.toml", user="otpd", expect=1)):
+            wrong = [word for word in ("is missing", "backup", "otpd init", "not an otpd data folder") if word in told]
+            if wrong or words not in told:
+                sys.exit(f"production.py: after `{change}` the advice is wrong: {wrong}")
+        run(back)
+    # Nothing that is printed for root changes a folder of the system's.
+    config = pathlib.Path("/etc/otpd/otpd.toml").read_text()
+    for path in ("/run/otpd.sock", "/etc/otpd.sock", "/otpd.sock", "/run/otpd", "/proc/otpd.sock"):
+        pathlib.Path("/etc/otpd/other.toml").write_text(config.replace("/run/otpd/otpd.sock", path))
+        told = run("otpd check-config /etc/otpd/other.toml", expect=1)
+        if any(word in told for word in ("chown", "chmod", "chgrp", "install -d")):
+            sys.exit("production.py: a command that would change the system's folders")
     run("chown root /etc/otp-courier/smsc.password")
     told = run("otp-courier smpp --host smsc.example --port 3550 --tls --system-id shop --source Example "
                "--socket /run/otpd/otpd.sock --password-file /etc/otp-courier/smsc.password", user="otp-courier", expect=1)

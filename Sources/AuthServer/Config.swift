@@ -19,8 +19,8 @@ public enum Config {
     }
 
     private static func settings(_ root: ConfigReader) throws(ConfigError) -> ServerSettings {
-        let data = try root.required("data")
-        let key = try root.required("master_key")
+        let data = try absolute(root, "data", "/var/lib/otpd/data")
+        let key = try absolute(root, "master_key", "/etc/otpd/master.key")
         guard let issuer = try root.shown("issuer", most: 64) else { throw root.missing("issuer", "add `issuer = \"shop.example\"`") }
         guard issuer != "dev" else { throw root.fail("issuer", "`dev` is kept for development servers") }
         let commit = try root.choice("commit", CommitMode.allCases.map(\.rawValue)) ?? "auto"
@@ -306,7 +306,7 @@ public enum Config {
     }
 
     private static func listener(_ r: ConfigReader, _ known: [TenantPolicy]) throws(ConfigError) -> ListenerRule {
-        let path = try r.required("path")
+        let path = try absolute(r, "path", "/run/otpd/otpd.sock")
         guard path.utf8.count <= ListenerRule.maxPathBytes else {
             throw r.fail("path", "has \(path.utf8.count) bytes; a socket path has at most \(ListenerRule.maxPathBytes)")
         }
@@ -322,6 +322,15 @@ public enum Config {
             group: try group(r))
         try r.finish()
         return rule
+    }
+
+    /// A path that means the same wherever otpd is started, and names something in a folder.
+    private static func absolute(_ r: ConfigReader, _ key: String, _ example: String) throws(ConfigError) -> String {
+        let path = try r.required(key)
+        guard path.hasPrefix("/"), !path.hasSuffix("/"), !path.contains("//") else {
+            throw r.fail(key, "write an absolute path, such as \"\(example)\"")
+        }
+        return path
     }
 
     private static func group(_ r: ConfigReader) throws(ConfigError) -> UInt32? {

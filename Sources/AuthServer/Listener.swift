@@ -32,7 +32,7 @@ final class Listener {
         // Two servers on one path: the lock file decides, never the socket file.
         let lock = linux_open(rule.path + ".lock", O_RDWR | O_CREAT, 0o600)
         guard lock >= 0 else {
-            throw Failure(description: whyNoLock(rule.path, -lock))
+            throw Failure(description: whyNoLock(rule.path, rule.group, -lock))
         }
         guard linux_lock_exclusive(lock) == 0 else {
             close(lock)
@@ -67,16 +67,17 @@ final class Listener {
         return Listener(rule: rule, descriptor: descriptor, inode: fileIdentity(rule.path), lock: lock)
     }
 
-    private static func whyNoLock(_ path: String, _ code: Int32) -> String {
+    private static func whyNoLock(_ path: String, _ group: UInt32?, _ code: Int32) -> String {
         let reason = "\(path).lock: \(String(cString: strerror(code)))"
-        if let obstacle = Access.obstacle(toMaking: path, by: .current()) { return "\(reason): \(obstacle)." }
-        return "\(reason). otpd makes it beside the socket, as \(Account.current().text)."
+        if let obstacle = Access.obstacle(toMaking: path, by: .current(), group: group) { return "\(reason): \(obstacle)." }
+        return "\(reason). otpd makes it beside the socket, as \(Account.current().text): if another user left it there, as root, "
+            + "`rm \(Shell.quoted(path + ".lock"))`."
     }
 
     private static func whyNoGroup(_ path: String, _ group: UInt32, _ code: Int32) -> String {
         let (name, account) = (Account.groupName(group), Account.current())
         return "\(path): its group can't be set to \(name): \(String(cString: strerror(code))). Only root and members of a group may "
-            + "give it, and this is \(account.text): as root, `usermod --append --groups \(name) \(account.name)`, and start otpd again."
+            + "give it, and this is \(account.text): \(Account.joining(group, account))."
     }
 
     /// Only a socket that nobody listens at is replaced: another program's socket, or a file named by mistake, stays.

@@ -66,11 +66,13 @@ public enum MasterKey {
         var info = stat()
         guard fstat(fd, &info) == 0 else { throw Failure(description: "\(path): \(reason(errno)).") }
         guard info.st_mode & 0o377 == 0 else {
-            throw Failure(description: "\(path): the mode is looser than 0400. Run `chmod 0400 \(path)`.")
+            throw Failure(description: "\(path): the mode is looser than 0400. Run `chmod 0400 \(Shell.quoted(path))`.")
         }
         guard info.st_uid == geteuid() || info.st_uid == 0 else {
-            throw Failure(description: "\(path): it belongs to \(Account.userName(info.st_uid)) (uid \(info.st_uid)), and this is \(Account.current().text). "
-                    + "As root, `chown \(Account.current().name) \(path)`.")
+            let owner = Account.userName(info.st_uid)
+            throw Failure(
+                description: "\(path): it belongs to \(owner) (uid \(info.st_uid)), and this is \(Account.current().text). "
+                    + "Run otpd as its owner: `runuser -u \(owner) -- otpd …`.")
         }
         var count = 0
         let key = SecretBytes(count: 32) { buffer in

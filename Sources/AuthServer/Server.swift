@@ -31,10 +31,12 @@ public final class Server {
         sigemptyset(&signals)
         sigaddset(&signals, SIGTERM)
         sigaddset(&signals, SIGINT)
+        // A terminal that closes, or a habit: there is no reload, and an end without a checkpoint and with a stale socket is worse than a stop.
+        sigaddset(&signals, SIGHUP)
         return signals
     }
 
-    /// Opens, listens, serves; returns after a clean stop by SIGTERM, SIGINT or Drain.
+    /// Opens, listens, serves; returns after a clean stop by SIGTERM, SIGINT, SIGHUP or Drain.
     /// - Parameter onReady: called when the sockets accept.
     public func run(onReady: () -> Void = {}) throws {
         // Drain is SIGTERM by another road.
@@ -103,7 +105,8 @@ public final class Server {
         var signals = Server.stopSignals()
         var number: Int32 = 0
         while sigwait(&signals, &number) != 0 {}
-        log.info("stopping", metadata: ["signal": "\(number == SIGINT ? "SIGINT" : "SIGTERM")"])
+        let names = [SIGINT: "SIGINT", SIGHUP: "SIGHUP; there is no reload: start again to read the configuration"]
+        log.info("stopping", metadata: ["signal": "\(names[number] ?? "SIGTERM")"])
     }
 
     /// Stop accepting, answer what is in flight, say goodbye, checkpoint: within 2 s. A disk that hangs ends the process after some more: what

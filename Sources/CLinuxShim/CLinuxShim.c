@@ -140,6 +140,7 @@ int linux_stop_signals(void) {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     if (pthread_sigmask(SIG_BLOCK, &signals, NULL) != 0) return -errno;
     int fd = signalfd(-1, &signals, SFD_CLOEXEC);
     return fd >= 0 ? fd : -errno;

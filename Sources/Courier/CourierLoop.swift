@@ -22,7 +22,7 @@ public struct CourierLoop<G: Gateway> {
     /// When the stop must be over.
     private var stopByMs: UInt64?
 
-    /// Blocks SIGTERM and SIGINT and reads them from a descriptor: a stop never cuts a message in half.
+    /// Blocks SIGTERM, SIGINT and SIGHUP and reads them from a descriptor: a stop never cuts a message in half.
     /// - Parameter note: gets a sentence when the server turns us away; standard error by default.
     public init(
         socketPath: String, gateway: G, note: ((String) -> Void)? = nil

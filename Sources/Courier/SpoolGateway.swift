@@ -1,5 +1,6 @@
 import CLinuxShim
 import Glibc
+import Permissions
 public import Wire
 
 /// One file a message: written beside, synced, renamed; 0600; removed at the code's expiry, also after a restart, because the file says
@@ -14,7 +15,8 @@ public struct SpoolGateway: InstantGateway {
         self.folder = folder
         guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
             throw CourierError(
-                "\(folder): \(String(cString: strerror(errno))). The spool's parent folder must exist.")
+                "\(folder): \(String(cString: strerror(errno))): "
+                    + (Access.obstacle(toMaking: folder, by: .current()) ?? "the spool's parent folder must exist"))
         }
         guard access(folder, W_OK | X_OK) == 0 else {
             throw CourierError(

@@ -1,7 +1,8 @@
 import Glibc
 
-/// Which permission keeps a user from a path, and the command that mends it. Judged by owners, groups and modes; access control lists are not
-/// read.
+/// Which permission keeps a user from a path, and what mends it. Judged by owners, groups and modes; access control lists are not read.
+///
+/// The commands touch what is otpd's alone: never a folder of the system's, a privileged group, or a folder that is somebody else's alone.
 public enum Access {
     /// Bits as in a mode's last digit.
     public enum Need: UInt32, Sendable {
@@ -27,17 +28,20 @@ public enum Access {
     public static func obstacle(_ path: String, needs need: Need, by account: Account) -> String? {
         let whole = absolute(path)
         for folder in parents(whole) {
-            if let found = judge(folder, .search, account, isLast: false) { return found }
+            let found = judge(folder, .search, account) { whyMissing(folder, need) }
+            if let found { return found }
         }
-        return judge(whole, need, account, isLast: true)
+        return judge(whole, need, account) { nil }
     }
 
     /// What keeps `account` from making a file at `path`: a folder that isn't there is an obstacle, too.
-    public static func obstacle(toMaking path: String, by account: Account) -> String? {
+    /// - Parameter group: of the folder, if it has to be made; the account's own by default.
+    public static func obstacle(toMaking path: String, by account: Account, group: UInt32? = nil) -> String? {
         let folders = parents(absolute(path))
         for (index, folder) in folders.enumerated() {
             let need = index == folders.count - 1 ? Need.change : .search
-            if let found = judge(folder, need, account, isLast: false) { return found }
+            let found = judge(folder, need, account) { "the folder \(folder) doesn't exist: \(making(folder, account, group))" }
+            if let found { return found }
         }
         return nil
     }
@@ -45,19 +49,36 @@ public enum Access {
     /// The folder that a path stands in.
     public static func parent(_ path: String) -> String { parents(absolute(path)).last ?? "/" }
 
-    private static func judge(_ path: String, _ need: Need, _ account: Account, isLast: Bool) -> String? {
+    /// The command that makes a folder of the account's own.
+    static func making(_ folder: String, _ account: Account, _ group: UInt32?) -> String {
+        guard !Mending.isShared(folder) else { return "choose a path in a folder of \(account.name)'s own, such as /run/otpd" }
+        let name = Account.groupName(group ?? account.groups.first ?? 0)
+        let command = "as root, `install -d -o \(account.name) -g \(name) -m 0750 \(Shell.quoted(folder))`"
+        guard folder.hasPrefix("/run/") else { return command }
+        return command + ", and a line in /etc/tmpfiles.d, for /run is empty after each boot"
+    }
+
+    private static func whyMissing(_ folder: String, _ need: Need) -> String {
+        guard need == .connect else { return "the folder \(folder) doesn't exist" }
+        return "the folder \(folder), where otpd makes its socket, doesn't exist. If otpd was set up here, the machine was started since: "
+            + "as root, `systemd-tmpfiles --create`, and start otpd"
+    }
+
+    private static func judge(_ path: String, _ need: Need, _ account: Account, missing: () -> String?) -> String? {
         var info = stat()
         guard stat(path, &info) == 0 else {
-            let code = errno
-            if code == EACCES { return "\(path) can't be looked at by \(Account.current().text): run this as root" }
-            guard code == ENOENT, !isLast else { return nil }
-            let group = Account.groupName(account.groups.first ?? 0)
-            return "the folder \(path) doesn't exist: as root, `install -d -o \(account.name) -g \(group) -m 0750 \(path)`"
+            switch errno {
+            case ENOENT: return missing()
+            case EACCES: return "\(path) can't be looked at by \(Account.current().text): run this as root"
+            case let code: return "\(path): \(String(cString: strerror(code)))"
+            }
         }
         guard !allows(info, need, account) else { return nil }
-        let mode = String(info.st_mode & 0o7777, radix: 8)
-        let owners = "\(Account.userName(info.st_uid)):\(Account.groupName(info.st_gid)) 0\(mode)"
-        return "\(account.text) can't \(need.verb) \(path) (\(owners)): \(mend(path, info, need, account))"
+        let digits = String(info.st_mode & 0o7777, radix: 8)
+        let mode = String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+        let owners = "\(Account.userName(info.st_uid)):\(Account.groupName(info.st_gid)) \(mode)"
+        let mending = Mending(path: path, info: info, account: account)
+        return "\(account.text) can't \(need.verb) \(path) (\(owners)): \(mending.text(need))"
     }
 
     /// As the kernel does: the owner's bits bind the owner, the group's its members, the rest everybody else.
@@ -65,24 +86,6 @@ public enum Access {
         if account.isRoot { return true }
         let shift: UInt32 = info.st_uid == account.uid ? 6 : account.isMember(of: info.st_gid) ? 3 : 0
         return (info.st_mode >> shift) & need.rawValue == need.rawValue
-    }
-
-    private static func mend(_ path: String, _ info: stat, _ need: Need, _ account: Account) -> String {
-        let primary = Account.groupName(account.groups.first ?? 0)
-        if info.st_gid != 0, (info.st_mode >> 3) & need.rawValue == need.rawValue, info.st_uid != account.uid,
-            !account.isMember(of: info.st_gid)
-        {
-            return "as root, `usermod --append --groups \(Account.groupName(info.st_gid)) \(account.name)`, and start "
-                + "what runs as it again"
-        }
-        switch need {
-        case .read: return "as root, `chown \(account.name) \(path)`"
-        case .change: return "as root, `chown \(account.name) \(path) && chmod u+rwx \(path)`"
-        case .search: return "as root, `chgrp \(primary) \(path) && chmod g+x \(path)`"
-        case .connect:
-            return "give its `[[listener]]` a `group` of which \(account.name) is a member, with `mode = \"0660\"`, and "
-                + "start otpd again"
-        }
     }
 
     private static func absolute(_ path: String) -> String {

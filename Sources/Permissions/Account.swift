@@ -42,6 +42,15 @@ public struct Account: Sendable {
 
     public var isRoot: Bool { uid == 0 }
 
+    /// Whether the machine's user list has it: commands name users.
+    public var hasName: Bool { UInt32(name) == nil }
+
+    /// How `account` becomes a member of a group, as a sentence.
+    public static func joining(_ group: UInt32, _ account: Account) -> String {
+        Mending.joining(group, account)
+            ?? "`\(groupName(group))` is none to give to a service: as root, `groupadd --system otpd-clients`, and name that one"
+    }
+
     public func isMember(of group: UInt32) -> Bool { groups.contains(group) }
 
     /// `user otpd (uid 990; groups otpd, otpd-clients)`.

@@ -10,9 +10,7 @@ enum DataFolder {
     static func create(at given: String, master: borrowing SecretBytes) throws(StoreError) {
         var path = given
         while path.count > 1, path.hasSuffix("/") { path.removeLast() }
-        if FileSystem.exists(path) {
-            guard try FileSystem.names(in: path).isEmpty else { throw .alreadyExists(path: path) }
-        }
+        try Store.checkNew(path)
         try removeStaging(of: path)
         let staging = path + ".new-\(getpid())"
         try FileSystem.makeFolder(staging)

@@ -135,7 +135,8 @@ enum FileSystem {
     /// No room: on the disk, or of otpd's user. More may come.
     static func isFull(_ code: Int32) -> Bool { code == ENOSPC || code == EDQUOT }
 
-    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+    /// What can't be looked at isn't absent: whoever opens it is told why not.
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR) }
 
     static func parent(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }

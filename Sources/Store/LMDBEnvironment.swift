@@ -135,6 +135,9 @@ final class LMDBEnvironment {
             case 0: break
             case MDB_VERSION_MISMATCH:
                 throw .newerFormat(path: path + "/data.mdb", found: "another version of LMDB's file")
+            case let code where code == EACCES || code == EPERM:
+                let isLock = access(path + "/lock.mdb", R_OK | W_OK) != 0 && errno != ENOENT
+                throw .io(operation: "open", path: path + (isLock ? "/lock.mdb" : "/data.mdb"), code: code)
             case MDB_INVALID: throw .damaged(path: path + "/data.mdb", detail: "the file isn't LMDB's")
             case let code: throw .lmdb(operation: "mdb_env_open \(path)", code: code)
             }

@@ -82,6 +82,12 @@ public final class Store {
     /// The keyring is nearly full: what an operator should know.
     public var keyringRemark: String? { keyring.remark }
 
+    /// Refuses a place where `create` would, before anything is made for it.
+    public static func checkNew(_ path: String) throws(StoreError) {
+        guard FileSystem.exists(path) else { return }
+        guard try FileSystem.names(in: path).isEmpty else { throw .alreadyExists(path: path) }
+    }
+
     /// Makes a data folder; refuses one that isn't empty.
     public static func create(at path: String, master: borrowing SecretBytes) throws(StoreError) {
         try DataFolder.create(at: path, master: master)

@@ -46,7 +46,7 @@ extension StoreError: CustomStringConvertible {
         case .notPrivate(let path, let detail):
             "\(path) \(detail). It must belong to otpd's user with mode 0700: use chown and chmod, or run otpd as its owner."
         case .alreadyExists(let path):
-            "\(path) exists and is not empty. Choose another path, or remove it if you are sure."
+            "\(path) exists and is not empty. If it is a data folder, it is made already: start otpd. Else choose another path."
         case .newerFormat(let path, let found):
             "\(path) has format `\(found)`, which this otpd doesn't know. Run the otpd that wrote it, or a newer one."
         case .wrongMasterKey(let path):
@@ -73,6 +73,10 @@ extension StoreError: CustomStringConvertible {
         let account = Account.current()
         var info = stat()
         let isThere = stat(path, &info) == 0
+        if isThere, info.st_uid != account.uid {
+            return ": it belongs to \(Account.userName(info.st_uid)), and this is \(account.text). All of a data folder belongs to otpd's user: "
+                + "as root, `chown -R \(account.name): DATA`."
+        }
         let obstacle = isThere ? Access.obstacle(path, needs: .read, by: account) : nil
         let inFolder = Access.obstacle(toMaking: path, by: account)
         return ": \(obstacle ?? inFolder ?? "\(account.text) may not"). All of a data folder belongs to otpd's user."

@@ -18,17 +18,17 @@ package enum SecretFile {
         guard fstat(fd, &status) == 0 else {
             throw ConfigError(description: "\(path): \(String(cString: strerror(errno)))")
         }
-        guard status.st_mode & 0o077 == 0 else {
-            throw ConfigError(
-                description: "\(path) holds a password and others may read it: chmod 0600 (or 0400) \(path)")
-        }
         guard status.st_mode & S_IFMT == S_IFREG else {
             throw ConfigError(description: "\(path) isn't a file: give one that holds the password alone")
+        }
+        guard status.st_mode & 0o077 == 0 else {
+            throw ConfigError(
+                description: "\(path) holds a password and others may read it: `chmod 0400 \(Shell.quoted(path))`")
         }
         guard status.st_uid == geteuid() || status.st_uid == 0 else {
             throw ConfigError(
                 description: "\(path) belongs to \(Account.userName(status.st_uid)), who can read the password: as root, "
-                    + "`chown \(Account.current().name) \(path)`"
+                    + "`chown \(Account.current().name) \(Shell.quoted(path))`"
             )
         }
         var bytes = [UInt8](repeating: 0, count: 256)

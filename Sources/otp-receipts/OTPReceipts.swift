@@ -33,7 +33,10 @@ struct OTPReceipts: AsyncParsableCommand {
             // A Unix socket of ours is for the proxy, another user of our group.
             umask(0o117)
             let config = try ReceiptsConfig.load(config)
-            if check { return }
+            if check {
+                print("ok: \(config.entries.count) callbacks")
+                return
+            }
             try await serve(config)
         } catch {
             say("\(error)")

@@ -12,6 +12,10 @@ struct AskerOptions: ParsableArguments {
     @Option(help: "Who asks: anonymous, first-factor or known-device.")
     var assurance = "first-factor"
 
+    func validate() throws {
+        guard !PhoneBytes(phone).isTooLong else { throw ValidationError("--phone: \(Advice.phone)") }
+    }
+
     func assuranceCode() throws -> UInt8 {
         switch assurance {
         case "anonymous": Assurance.anonymous.rawValue

@@ -39,13 +39,14 @@ struct Common: ParsableArguments {
     var timeout = 5.0
 
     private static let development = ".otpd-dev/otpd.sock"
+    private static let production = "/run/otpd/otpd.sock"
 
     /// The socket that was named, else the one that is found.
     private var named: String? { socket ?? ProcessInfo.processInfo.environment["OTPD_SOCKET"] }
 
     var path: String {
         if let named { return named }
-        return FileManager.default.fileExists(atPath: Common.development) ? Common.development : "/run/otpd/otpd.sock"
+        return FileManager.default.fileExists(atPath: Common.development) ? Common.development : Common.production
     }
 
     /// Anybody may have made the folder that this one is started in: a server found there must be the caller's own, root's or otpd's, for
@@ -114,11 +115,21 @@ struct Common: ParsableArguments {
     }
 
     private func unreachable(_ why: String) -> ExitCode {
-        let mending =
-            Access.obstacle(path, needs: .connect, by: .current())
-            ?? "start it with `otpd --dev`, or name its socket with --socket"
+        let mending = Access.obstacle(path, needs: .connect, by: .current()) ?? whyNobody
         complain("otpd can't be reached (\(why)): \(mending).")
         return ExitCode(6)
+    }
+
+    /// Nothing keeps us from the socket, and nobody answers.
+    private var whyNobody: String {
+        var info = stat()
+        let isThere = stat(path, &info) == 0
+        if isThere, info.st_mode & S_IFMT != S_IFSOCK { return "that isn't a socket: --socket names the one of otpd's `[[listener]]`" }
+        if path == Common.development, named == nil, access(Common.production, F_OK) == 0 {
+            return "it was found in the working directory; --socket \(Common.production) is there, too"
+        }
+        if path == Common.production { return "start otpd's service; for a try, `otpd --dev`" }
+        return "start the otpd of this socket, or name another with --socket"
     }
 
     private func complain(_ text: String) {
@@ -130,8 +141,14 @@ struct Common: ParsableArguments {
         if json { Common.print(json: fields) } else { Common.print(lines: fields) }
     }
 
+    /// Into a pipe, too, it leaves at once: events are followed by programs.
+    static func print(line: String) {
+        Swift.print(line)
+        fflush(nil)
+    }
+
     static func print(json fields: [(String, Field)]) {
-        Swift.print(object(fields))
+        print(line: object(fields))
         fflush(nil)
     }
 
@@ -222,13 +239,13 @@ struct SessionOption: ParsableArguments {
 
 /// A request id given by hand.
 struct RequestIDOption: ParsableArguments {
-    @Option(help: "The request id, 32 hexadecimal digits: repeats a command without acting twice.")
+    @Option(help: "The request id, 32 hexadecimal digits: the time in ms (12), then random ones (20). Repeats a command without acting twice.")
     var requestId: String?
 
     func value() throws -> Bytes16 {
         guard let requestId else { return .zero }
         let value = try identifier(requestId, "--request-id")
-        guard value != .zero else { throw ValidationError("--request-id: all zeros stands for none; take 16 random bytes") }
+        guard value != .zero else { throw ValidationError("--request-id: all zeros stands for none; \(Advice.requestID)") }
         return value
     }
 }

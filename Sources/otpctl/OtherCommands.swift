@@ -139,7 +139,7 @@ struct EventsCommand: AsyncParsableCommand {
         if let count = event.count { line += "  count \(count)" }
         for (name, value) in who(event) { line += "  \(name) \(value.shown)" }
         if let date = EngineTimes.date(wall: event.wallTimeMs) { line += "  at \(date)" }
-        print(line)
+        Common.print(line: line)
     }
 
     /// What an event says of who asked or acted, as far as it says it.

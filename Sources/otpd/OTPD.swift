@@ -41,7 +41,7 @@ func warn(_ text: String) {
 }
 
 struct Run: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Serve until SIGTERM, SIGINT or Drain (the default).")
+    static let configuration = CommandConfiguration(abstract: "Serve until SIGTERM, SIGINT, SIGHUP or Drain (the default).")
 
     @Option(help: "The configuration file (TOML).")
     var config: String?
@@ -117,7 +117,8 @@ struct Init: ParsableCommand {
 
     func run() throws {
         do {
-            if access(masterKey, F_OK) != 0 {
+            try Store.checkNew(data)
+            if access(masterKey, F_OK) != 0, errno == ENOENT {
                 _ = try MasterKey.create(at: masterKey)
                 print("made the master key \(masterKey) (0400): back it up apart from the data")
             }
@@ -134,14 +135,14 @@ struct CheckConfig: ParsableCommand {
 
     @Argument(help: "The configuration file.")
     var file: String
-    @Option(help: "The user that otpd will run as (default: the data folder's owner when root asks, else you).")
+    @Option(help: "The user that otpd will run as (default: you; when root asks, the owner of the data folder, of the master key or of what they stand in, else the user `otpd`).")
     var user: String?
 
     func run() throws {
         do {
             let settings = try Config.load(file)
             let account = try account(settings)
-            let check = StartCheck(settings, as: account)
+            let check = StartCheck(settings, as: account, file: file)
             guard check.errors.isEmpty else { throw StartCheck.Failure(errors: check.errors, account: account) }
             print("\(file): ok: \(settings.tenants.count) tenant(s), \(settings.listeners.count) listener(s), \(settings.peers.count) peer(s); checked as \(account.text)")
             for remark in settings.remarks + check.remarks { print(remark.hasPrefix(file + ":") ? "\(remark) (note)" : "\(file): note: \(remark)") }
@@ -154,6 +155,6 @@ struct CheckConfig: ParsableCommand {
             return account
         }
         let own = Account.current()
-        return own.isRoot ? StartCheck.owner(of: settings.dataPath) ?? own : own
+        return own.isRoot ? StartCheck.user(of: settings) : own
     }
 }

@@ -26,8 +26,10 @@ import Testing
         #expect(found.hasPrefix("user stranger (uid 4242; groups 4242) can't go through \(folder.path)/in ("), "\(found)")
         #expect(found.hasSuffix("as root, `chgrp 4242 \(folder.path)/in && chmod g+x \(folder.path)/in`"), "\(found)")
         #expect(Access.obstacle(folder.path + "/in/file", needs: .read, by: Account(uid: 0, groups: [0], name: "root")) == nil)
-        let none = try #require(Access.obstacle(folder.path + "/none/file", needs: .read, by: stranger))
-        #expect(none.contains("`install -d -o stranger -g 4242 -m 0750 \(folder.path)/none`"), "\(none)")
+        let none = try #require(Access.obstacle(toMaking: folder.path + "/none/file", by: stranger, group: 33))
+        #expect(none.contains("`install -d -o stranger -g www-data -m 0750 \(folder.path)/none`"), "\(none)")
+        let socket = try #require(Access.obstacle(folder.path + "/none/s", needs: .connect, by: stranger))
+        #expect(socket.contains("`systemd-tmpfiles --create`") && !socket.contains("install"), "\(socket)")
     }
 
     /// The owner's bits bind the owner, the group's its members: a wider digit further right doesn't help them.
@@ -54,7 +56,7 @@ import Testing
             name = "shop"
             [[listener]]
             path = "\(folder.path)/in/s"
-            group = "daemon"
+            group = "www-data"
             [[peer]]
             uid = 2
             tenant = 1
@@ -65,11 +67,11 @@ import Testing
         let check = StartCheck(settings, as: stranger)
         #expect(check.errors.count == 4, "\(check.errors)")
         for (error, prefix) in zip(
-            check.errors, ["otpd.toml:2: master_key: user stranger", "otpd.toml:1: data: ", "otpd.toml:8: listener[0].path: ", "otpd.toml:9: listener[0].group: "])
+            check.errors, ["otpd.toml:1: data: ", "otpd.toml:2: master_key: user stranger", "otpd.toml:8: listener[0].path: ", "otpd.toml:9: listener[0].group: "])
         {
             #expect(error.hasPrefix(prefix), "\(error)")
         }
-        #expect(check.errors.last?.contains("usermod --append --groups daemon stranger") ?? false)
+        #expect(check.errors.last?.contains("usermod --append --groups www-data stranger") ?? false)
         #expect(check.remarks.contains { $0.hasPrefix("otpd.toml:11: peer[0].uid: user bin (") }, "\(check.remarks)")
     }
 }

@@ -61,7 +61,7 @@ import Wire
             return line.dropFirst(2)
         }
         let same = try Config.parse(full.joined(separator: "\n"), name: "otpd.toml")
-        #expect(written == 38 && plain.tenants == same.tenants)
+        #expect(written == 39 && plain.tenants == same.tenants)
         #expect(plain.listeners.map(\.mode) == same.listeners.map(\.mode) && plain.listeners.map(\.tenants) == same.listeners.map(\.tenants))
         #expect(plain.commit == same.commit && plain.segmentBytes == same.segmentBytes)
         #expect(plain.maxConnections == same.maxConnections && plain.connectionsPerUID == same.connectionsPerUID)
@@ -121,6 +121,12 @@ import Wire
         Mistake(
             "issuer =", "max_conections = 9\nissuer =", "otpd.toml:3: max_conections:",
             "did you mean `max_connections`?"),
+        Mistake(
+            "\"/run/otpd/1.sock\"", "\"otpd.sock\"", "otpd.toml:17: listener[0].path:",
+            "write an absolute path, such as \"/run/otpd/otpd.sock\""),
+        Mistake("\"/run/otpd/1.sock\"", "\"/run/otpd/\"", "otpd.toml:17: listener[0].path:", "an absolute path"),
+        Mistake("\"/var/lib/otpd/data\"", "\"data\"", "otpd.toml:1: data:", "\"/var/lib/otpd/data\""),
+        Mistake("\"/etc/otpd/master.key\"", "\"\"", "otpd.toml:2: master_key:", "absolute"),
         Mistake(
             "issuer =", "max_connections = 7\nissuer =", "otpd.toml:3: max_connections:", "from 8 to 16384"),
         Mistake("issuer =", "commit = \"inlin\"\nissuer =", "otpd.toml:3: commit:", "did you mean `inline`?"),

@@ -29,7 +29,7 @@ import Testing
         let path = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "Sources/Courier/courier.toml")
         let text = try String(contentsOf: path, encoding: .utf8)
-            .replacing(/\/etc\/otpd\/[a-z]+\.(password|secret)/, with: folder.path + "/password")
+            .replacing(/\/etc\/otp-courier\/[a-z]+\.(password|secret)/, with: folder.path + "/password")
         let config = try CourierConfig.parse(text, name: "courier.toml")
         #expect(config.gateways.map { $0.name } == ["fleur", "folder", "twilio", "other"])
         #expect(config.gateways[0].perSecond == 50 && config.gateways[0].priceMicros == 45_000)
