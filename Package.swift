@@ -79,8 +79,8 @@ let package = Package(
             exclude: ["receipts.toml"], swiftSettings: settings),
 
         // Thin executables.
-        .executableTarget(name: "otpd", dependencies: ["AuthServer", "LibCrypto", "Store", "Launch", "Permissions", log, arguments], swiftSettings: settings),
-        .executableTarget(name: "otpctl", dependencies: ["AuthClient", "AuthServer", "Engine", "SMSText", "Wire", "Launch", "Permissions", arguments], swiftSettings: settings),
+        .executableTarget(name: "otpd", dependencies: ["AuthServer", "CLinuxShim", "LibCrypto", "Store", "Launch", "Permissions", log, arguments], swiftSettings: settings),
+        .executableTarget(name: "otpctl", dependencies: ["AuthClient", "AuthServer", "CLinuxShim", "Engine", "SMSText", "Store", "Wire", "Launch", "Permissions", arguments], swiftSettings: settings),
         .executableTarget(name: "otp-courier", dependencies: ["Courier", "SMPP", "StrictTOML", "CLinuxShim", "Launch", arguments], swiftSettings: settings),
         .executableTarget(
             name: "otp-receipts", dependencies: ["Receipts", "AuthClient", "StrictTOML", "Wire", "CLinuxShim", "Launch", "Permissions", arguments], swiftSettings: settings),

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Sets otpd up by README's page "For production" alone, as the page's separate users, and logs a shopper in.
+"""Sets otpd up by README's page "For production" alone, as the page's separate users, and logs a shopper in; then backs it up, loses its
+data folder and restores it by docs/backup.md alone.
 
 Needs root, and runs in a mount namespace of its own: /etc, /run, /var/lib and /usr/local/bin are copies that go with it, so that users,
 groups and folders of the machine stay as they are. Prints what it ran and what came; exits 0 when every step went as the page says.
@@ -22,10 +23,16 @@ def say(text):
     print(text, flush=True)
 
 
-def blocks():
-    """The fenced blocks of the page, as (language, text)."""
-    page = (ROOT / "README.md").read_text().split("## For production")[1].split("\n## ")[0]
+def blocks(page):
+    """Its fenced blocks, as (language, text)."""
     return re.findall(r"```(\w*)\n(.*?)```", page, re.S)
+
+
+def lines_of(found):
+    """The commands of the blocks in sh."""
+    text = "".join(text for language, text in found if language == "sh")
+    lines = [line.strip() for line in re.sub(r"\\\n\s*", "", text).splitlines()]
+    return [re.sub(r"\s{2,}#.*", "", line) for line in lines if line and not line.startswith("#")]
 
 
 def run(command, user=None, expect=0, typed=None):
@@ -56,7 +63,7 @@ def wait_for(what, condition):
 def private_machine():
     """Copies of what the page changes, seen by this process and its children alone."""
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    for path in ("/etc", "/run", "/var/lib", "/usr/local/bin"):
+    for path in ("/etc", "/run", "/var/lib", "/var/backups", "/usr/local/bin"):
         copy = None
         if path == "/etc":
             copy = pathlib.Path("/tmp") / f"otpd-etc-{os.getpid()}"
@@ -76,14 +83,11 @@ def main():
     private_machine()
     if subprocess.run(["getent", "passwd", "www-data"], capture_output=True).returncode != 0:
         run("useradd --system --user-group www-data")
-    found = blocks()
-    shell = [text for language, text in found if language == "sh"]
+    found = blocks((ROOT / "README.md").read_text().split("## For production")[1].split("\n## ")[0])
     config = next(text for language, text in found if language == "toml" and "[[listener]]" in text)
-    commands = [line for text in shell for line in re.sub(r"\\\n\s*", "", text).splitlines() if line and not line.startswith("#")]
     servers, log = [], "/tmp/otpd-production.log"
     try:
-        for line in commands:
-            line = re.sub(r"\s{2,}#.*", "", line)
+        for line in lines_of(found):
             if line == "make release":
                 say("(the programs are built already)")
                 continue
@@ -101,17 +105,19 @@ def main():
                 courier(line, servers)
             else:
                 run(line)
-        shopper(log)
+        used = shopper(log)
+        backups()
     finally:
         # The courier first: it would wait for its server.
         for server in reversed(servers):
             server.terminate()
             server.wait()
+    restores(found, used, log)
     # A chroot has no /proc.
     for name in ("otpd", "otpctl", "otp-courier"):  # what the page installs
         run(f"unshare -m sh -c 'umount -l /proc; {name} --version'")
     strangers()
-    say("production.py: set up by the page alone, and a shopper logged in")
+    say("production.py: set up by the page alone, a shopper logged in, and nothing could be played back after a restore")
 
 
 def courier(line, servers):
@@ -136,6 +142,9 @@ def shopper(log):
     wait_for("the SMS", lambda: file.exists() and "\n\n" in file.read_text())
     code = file.read_text().split("\n\n")[1].split()[0]
     granted = run(f"otpctl verify {challenge} {code}", user="www-data")
+    open_one = field(run("otpctl request --account bob --phone +33612345679", user="www-data"), "challenge")
+    file = pathlib.Path(f"{SPOOL}/spool/{open_one}-1.sms")
+    wait_for("the SMS", lambda: file.exists() and "\n\n" in file.read_text())
     run(f"otpctl grant redeem {field(granted, 'grant')} --account alice", user="www-data")
     run("otpctl --socket /run/otpd/otpd.sock stats | head -3")
     run("otpctl events | tail -2")
@@ -148,6 +157,60 @@ def shopper(log):
         sys.exit("production.py: a user without the group isn't told of it")
     if "can't" in pathlib.Path(log).read_text():
         sys.exit("production.py: the server's log has remarks:\n" + pathlib.Path(log).read_text())
+    return [(challenge, code), (open_one, file.read_text().split("\n\n")[1].split()[0])]
+
+
+def backup_page():
+    return blocks((ROOT / "docs/backup.md").read_text())
+
+
+def backups():
+    """docs/backup.md while otpd serves: by hand, as the unit does it, as cron does it."""
+    for line in lines_of(backup_page()):
+        if line.startswith("systemctl"):
+            say(f"(no systemd here: {line})")
+        elif line.startswith("install -m 0644 docs/"):
+            run(f"cd {ROOT} && {line}")
+            if shutil.which("systemd-analyze"):
+                told = run("systemd-analyze verify /etc/systemd/system/otpd-backup.timer /etc/systemd/system/otpd-backup.service")
+                if "otpd-backup" in told:
+                    sys.exit("production.py: systemd doesn't like the units")
+        elif "otpd restore" in line or "otpd upgrade" in line or "before-upgrade" in line:
+            continue
+        else:
+            run(line)
+    unit = (ROOT / "docs/systemd/otpd-backup.service").read_text()
+    for key in ("ExecStart", "ExecStartPost"):
+        command = re.search(rf"^{key}=(.*)$", unit, re.M).group(1).replace("$$", "$").replace("%%", "%")
+        run(f"OTPD_DATA=/var/lib/otpd/data {command}", user="otpd")
+        time.sleep(1.1)  # their names are seconds
+    cron = next(text for language, text in backup_page() if language == "cron").strip()
+    # cron's own PATH is short.
+    run("export PATH=/usr/bin:/bin; " + cron.split(" ", 5)[5].replace("\\%", "%"), user="otpd")
+    if len([name for name in os.listdir("/var/backups/otpd") if name.endswith("Z")]) != 2:
+        sys.exit("production.py: the unit and cron didn't make a backup each")
+    roots = run("find /var/lib/otpd /var/backups/otpd -user root")
+    if roots:
+        sys.exit("production.py: files became root's")
+
+
+def restores(page, used, log):
+    """The folder is lost; docs/backup.md brings it back; no code of before is taken."""
+    run("mv /var/lib/otpd/data /var/lib/otpd/data.lost")
+    lines = lines_of(backup_page())
+    run(next(line for line in lines if "otpd restore" in line))
+    for line in lines:
+        if "before-upgrade" in line or "otpd upgrade" in line:
+            run(line)
+    server = start(next(line for line in lines_of(page) if "otpd --config" in line), log)
+    try:
+        wait_for("the restored server", lambda: subprocess.run(["otpctl", "ping"], capture_output=True).returncode == 0)
+        for challenge, code in used:
+            run(f"otpctl verify {challenge} {code}", user="www-data", expect=3)
+        run("otpctl request --account carol --phone +33612345677", user="www-data")
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def strangers():

@@ -23,7 +23,7 @@ extension Batch {
 
     /// The last commit and the last frame of every connection.
     package func sayGoodbye() {
-        note([.serverDraining], store.takesWrites ? rates.takeCounts() : [])
+        note([OwnEvent(.serverDraining)], store.takesWrites ? rates.takeCounts() : [])
         isDraining = true
         onDrain = {}
         for connection in connections {

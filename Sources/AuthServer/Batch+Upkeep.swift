@@ -1,6 +1,6 @@
 package import Engine
 import Store
-package import Wire
+import Wire
 
 /// What goes on around the turns: what waits for room, the clock's tick, the server's own events.
 extension Batch {
@@ -61,13 +61,13 @@ extension Batch {
     package var isIdle: Bool { !hasRequests && !wantsTurn && !store.isCommitting && holding.isEmpty && holdingUnderWay.isEmpty }
 
     /// Events of the server itself, and counts of refusals, in the open batch; while a checkpoint makes its pause, nothing is noted.
-    package func note(_ kinds: [EventPush.Kind], _ counts: [RequestRates.Count] = []) {
-        guard store.takesWrites, kinds.isEmpty && counts.isEmpty ? store.canCommit : store.canAccept else { return }
+    package func note(_ events: [OwnEvent], _ counts: [RequestRates.Count] = []) {
+        guard store.takesWrites, events.isEmpty && counts.isEmpty ? store.canCommit : store.canAccept else { return }
         let stamp = clock.now()
         let context = context(stamp)
         var state = StoreState(store: store, now: context.now)
         engine.note(counts, context: context, state: &state)
-        for kind in kinds { engine.note(kind, context: context, state: &state) }
+        for event in events { engine.note(event.kind, count: event.count, context: context, state: &state) }
         if !store.isCommitting { seal(stamp) }
     }
 

@@ -54,15 +54,15 @@ public final class Server {
         let master = try MasterKey.load(settings.masterKeyPath)
         let core = try ServerCore(settings, master: master)
         let store = core.store
-        let note = try CrashNote(in: settings.dataPath, now: core.clock.now().engineMs)
-        store.crashNote = note
-        let batch = try core.makeBatch(poison: PoisonGuard(note: note, master: master)) { loop.signal($0) }
+        try store.crashNote.count(now: core.clock.now().engineMs)
+        let batch = try core.makeBatch(poison: PoisonGuard(note: store.crashNote, master: master)) { loop.signal($0) }
         batch.onDrain = onDrain
         batch.unfit.remark = { [log] in log.error("\($0)") }
         batch.refusedPeers.remark = { [log] in log.warning("\($0)") }
         batch.watch.remark = { [log] in log.warning("\($0)") }
         loop.start(batch)
         served = (batch, store, loop)
+        tellOfTheTail(store.recovery)
         do {
             // Nothing is served before the start's own record is durable: it tells this boot, its clock and whether challenges are void, and
             // a second start must not know less than a peer was told.
@@ -86,6 +86,20 @@ public final class Server {
                 "commit": "\(store.commitMode.rawValue)", "sync_us": "\(store.measuredSyncNanos / 1_000)",
                 "replayed": "\(store.recovery.replayed)", "start_ms": "\(millis)",
             ])
+    }
+
+    /// What recovery did with the journal's end.
+    private func tellOfTheTail(_ recovery: RecoveryReport) {
+        if recovery.droppedTornTail {
+            log.warning("the journal's last record was torn and was dropped: it had not been acknowledged")
+        }
+        if let loss = recovery.loss {
+            log.error(
+                "acknowledged requests were given up: \(loss.text). Open challenges and unspent grants are void",
+                metadata: ["batches_at_least": "\(loss.batches)", "epoch": "\(served?.store.epoch ?? 0)"])
+        } else if settings.acceptLostRequests {
+            log.notice("--accept-lost-requests changed nothing: no request is missing")
+        }
     }
 
     /// Peers' sockets may take nine tenths of the descriptors less otpd's own. `connections` must fit, else a full house would end in a

@@ -19,6 +19,8 @@ package struct ServerCore {
         options.overlayRecords = settings.overlayRecords
         options.mapBytes = settings.mapBytes
         options.runsJobsByHand = settings.runsJobsByHand
+        options.mirrorsCrashNote = settings.runsJobsByHand
+        options.acceptLostRequests = settings.acceptLostRequests
         store = try Store(opening: options, master: master)
         clock = try EngineClock(
             last: store.recovery.lastClock, acceptClock: settings.acceptClock, source: try settings.clockSource())
@@ -35,8 +37,13 @@ package struct ServerCore {
         store.onSynced = { signal(.synced) }
         store.onCheckpointDone = { signal(.checkpointed) }
         batch.poison = poison
-        let news: [EventPush.Kind] = poison?.hasNews ?? false ? [.requestQuarantined] : []
-        batch.note((clock.voidBefore > 0 ? [.clockStepped] : []) + [.serverStarted] + news)
+        var news: [OwnEvent] = clock.voidBefore > 0 ? [OwnEvent(.clockStepped)] : []
+        // A start that is cut off before its first record is durable is followed by one that finds the same.
+        if store.recovery.droppedTornTail { news.append(OwnEvent(.tornTailDropped)) }
+        if store.recovery.lostBatches > 0 { news.append(OwnEvent(.requestsLost, count: store.recovery.lostBatches)) }
+        news.append(OwnEvent(.serverStarted))
+        if poison?.hasNews ?? false { news.append(OwnEvent(.requestQuarantined)) }
+        batch.note(news)
         return batch
     }
 }

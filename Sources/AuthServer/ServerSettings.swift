@@ -26,6 +26,8 @@ public struct ServerSettings: Sendable {
     var file: ConfigFile?
     /// Accept a wall clock that is far ahead, once.
     public var acceptClock = false
+    /// Go on without acknowledged requests that are gone, once.
+    public var acceptLostRequests = false
     /// Milliseconds until Hello must have come.
     package var helloMillis = Bounds.helloSeconds * 1_000
     /// Milliseconds until a begun frame must be whole, and in which a peer must take what waits for it.

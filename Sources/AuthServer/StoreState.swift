@@ -67,7 +67,7 @@ extension Store {
     /// A storage failure, whoever's request met it, is no request's fault: it must not come back quarantined
     /// after the repair.
     func endProcess(_ error: any Error) {
-        crashNote?.leave()
+        crashNote.leave()
         AuthServer.endProcess("storage", "\(error)")
     }
 }

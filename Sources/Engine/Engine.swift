@@ -142,9 +142,12 @@ public final class Engine {
     }
 
     /// An event of the server's own life, such as its start.
-    public func note<S: State>(_ kind: EventPush.Kind, context: BatchContext, state: inout S) {
+    /// - Parameter count: how many, of what the kind counts.
+    public func note<S: State>(
+        _ kind: EventPush.Kind, count: UInt64? = nil, context: BatchContext, state: inout S
+    ) {
         nobodyActs()
-        emit(kind, context, &state) { _ in }
+        emit(kind, context, &state) { $0.count = count }
         guard kind == .clockStepped else { return }
         // The next starts mustn't look for that event among millions.
         MarkRecord(timeMs: context.now).encode(into: record)

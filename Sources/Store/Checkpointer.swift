@@ -47,6 +47,10 @@ package final class Checkpointer {
     private let specs: [TableSpec]
     private let sealer: TableSealer
     private let sweeper: Sweeper
+    private let opener: TableOpener
+    /// The database as the last checkpoint left it, and what that said of it.
+    private var before: TreeReader?
+    private var surveyed: FileSurvey?
     private let folder: String
     private let journalFolder: String
     private let segmentBytes: Int
@@ -64,6 +68,7 @@ package final class Checkpointer {
         self.environment = environment
         self.specs = specs
         sealer = TableSealer(keyring.newest)
+        opener = TableOpener(keyring)
         sweeper = try Sweeper(environment: environment, specs: specs, keyring: keyring)
         self.folder = folder
         self.journalFolder = journalFolder
@@ -77,23 +82,25 @@ package final class Checkpointer {
         pace?.begin()
         do {
             // An interrupted sync is no failure: nothing was committed, all of it is written again.
-            var code = try fold(overlay, position, position.clock.engineMs)
-            while code == EINTR { code = try fold(overlay, position, position.clock.engineMs) }
+            var code = try foldChecked(overlay, position)
+            while code == EINTR { code = try foldChecked(overlay, position) }
             if let code {
                 guard FileSystem.isFull(code) || code == MDB_MAP_FULL else {
                     return .failed(.lmdb(operation: "checkpoint", code: code))
                 }
                 // If it was the meta page that found no room, LMDB takes no more work, and this says so.
-                try environment.look { _ in }
+                try environment.look(.survey) { _ in }
                 return .retry
             }
             stored = position
             try reached(.committed)
             let spares = try Journal.recycle(journalFolder, before: position.segment, segmentBytes: segmentBytes)
             try reached(.recycled)
+            let survey = try environment.survey()
+            surveyed = survey
             return .done(
                 CheckpointReport(
-                    freeBytes: FileSystem.freeBytes(at: folder), file: try environment.gauges(), swept: UInt64(sweeper.swept),
+                    freeBytes: FileSystem.freeBytes(at: folder), file: survey, swept: UInt64(sweeper.swept),
                     isBehind: sweeper.isBehind, spares: spares, nanos: linux_monotonic_nanos() - start))
         } catch .io(_, _, let code) where FileSystem.isFull(code) {
             return .retry
@@ -106,11 +113,29 @@ package final class Checkpointer {
         if let cutsOff, cutsOff(step) { throw .poisoned }
     }
 
+    /// `nil` = committed; else LMDB's code. What is written over is looked at first, in the snapshot of before all transactions.
+    private func foldChecked(_ overlay: Overlay, _ position: Position) throws(StoreError) -> Int32? {
+        try environment.look(.checkpoint) { (snapshot) throws(StoreError) in
+            let survey: FileSurvey
+            if let surveyed, surveyed.transaction == UInt64(mdb_txn_id(snapshot)) {
+                survey = surveyed
+            } else {
+                survey = try environment.survey()
+            }
+            if let before {
+                try before.renew(snapshot, survey)
+            } else {
+                before = try TreeReader(environment, specs, opener, snapshot, survey)
+            }
+            return try fold(overlay, position, position.clock.engineMs)
+        }
+    }
+
     /// `nil` = committed; else LMDB's code, with the open transaction aborted.
     private func fold(_ overlay: Overlay, _ position: Position, _ now: UInt64) throws(StoreError) -> Int32? {
         let order = overlay.sortedIndices()
         var inserted = [Int](repeating: 0, count: specs.count)
-        sweeper.begin()
+        sweeper.begin(before)
         var next = 0
         while case let end = portion(overlay, order, from: next), end < order.count {
             let keys = order[next..<end]
@@ -167,7 +192,7 @@ package final class Checkpointer {
             throw error
         }
         closeCursor()
-        if code == nil, case let failed = environment.putTransactionID(transaction), failed != 0 { code = failed }
+        if code == nil, case let failed = environment.putSeal(transaction), failed != 0 { code = failed }
         if let code {
             mdb_txn_abort(transaction)
             return code == 0 ? nil : code
@@ -194,6 +219,7 @@ package final class Checkpointer {
     ) throws(StoreError) -> Int32? {
         let entry = overlay.entry(index)
         let key = overlay.key(entry)
+        try before?.check(around: key, table: entry.table)
         if entry.isDeleted || (entry.expiresAt != 0 && entry.expiresAt <= now) {
             let code = LMDBEnvironment.delete(transaction, environment.tables[Int(entry.table)], key)
             return code == 0 ? nil : code
@@ -240,7 +266,7 @@ package final class Checkpointer {
 /// What a checkpoint tells the loop.
 struct CheckpointReport: Sendable {
     var freeBytes: UInt64
-    var file: FileGauges
+    var file: FileSurvey
     /// Expired rows that went.
     var swept: UInt64
     /// More has expired than one checkpoint sweeps.

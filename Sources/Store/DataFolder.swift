@@ -34,7 +34,7 @@ enum DataFolder {
     }
 
     /// What a crash in an earlier `create` left: staging folders whose process is gone.
-    private static func removeStaging(of path: String) throws(StoreError) {
+    static func removeStaging(of path: String) throws(StoreError) {
         let parent = FileSystem.parent(of: path)
         guard FileSystem.exists(parent) else { return }
         let prefix =
@@ -67,6 +67,7 @@ enum DataFolder {
             if FileSystem.exists(path), access(path, R_OK | W_OK | X_OK) != 0 {
                 throw .io(operation: "open", path: path, code: errno)
             }
+            if BackupFiles.isBackup(path) { throw .isBackup(path: path) }
             throw .notADataFolder(path: path)
         }
         let text = String(decoding: try FileSystem.contents(path + "/format", limit: 4096), as: UTF8.self)
@@ -97,6 +98,11 @@ enum DataFolder {
         // A restore's new epoch was written by hand; records will soon demand it.
         try FileDescriptor(path + "/epoch", O_RDONLY).sync()
         return epoch
+    }
+
+    /// Durable when it returns: from then on no open challenge and no grant is valid.
+    static func raiseEpoch(_ path: String, to epoch: UInt32) throws(StoreError) {
+        try FileSystem.replace(path + "/epoch", with: Array("\(epoch)\n".utf8))
     }
 
     /// The folder's own name: an `otpd init` that was killed may have left it in the page cache alone. A parent that otpd's user can't

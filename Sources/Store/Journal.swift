@@ -18,8 +18,10 @@ final class Journal {
     private let dataKey: UInt32
     private var nonce: UInt64 = 0
     private let aadScratch: UnsafeMutableRawBufferPointer
-    /// Bytes of the segment in use that are preallocated.
-    private var limit: Int
+    /// Bytes of the segment in use that are preallocated: said in each record, so that a start sees a file that was cut.
+    private var fileBytes: Int
+    /// And how many of them are used: fewer in a segment that was made under another setting.
+    private var limit: Int { min(segmentBytes, fileBytes) }
     /// How many spares `roll` finds at least. The loop's own note: the files themselves are the checkpointer's.
     var spares = 1
     /// Since the start.
@@ -39,7 +41,7 @@ final class Journal {
         sealed = .allocate(byteCount: JournalRecord.padded(JournalRecord.maxPayloadBytes), alignment: 4096)
         aadScratch = .allocate(byteCount: JournalRecord.headerBytes, alignment: 8)
         file = try FileDescriptor(Journal.path(folder, position.segment), O_RDWR)
-        limit = min(segmentBytes, try file.size)
+        fileBytes = try file.size
     }
 
     deinit {
@@ -53,6 +55,8 @@ final class Journal {
         return String(repeating: "0", count: max(0, 16 - digits.count)) + digits + ".seg"
     }
     static func path(_ folder: String, _ segment: UInt64) -> String { folder + "/" + name(segment) }
+    /// No setting makes a smaller one.
+    static let leastSegmentBytes = 4_096
     /// Where segments wait to be used again. Two: while one is taken, the other spares a checkpoint from making a new one, whose zeros
     /// would stand before every sync.
     static func spares(_ folder: String) -> [String] { [folder + "/spare", folder + "/spare-2"] }
@@ -93,7 +97,7 @@ final class Journal {
     }
 
     /// Bytes of the largest payload: a record never spans segments.
-    var payloadCapacity: Int { min(JournalRecord.maxPayloadBytes, segmentBytes - JournalRecord.alignment) }
+    var payloadCapacity: Int { min(JournalRecord.maxPayloadBytes, JournalRecord.payloadFitting(segmentBytes)) }
 
     /// Whether the next record finds a preallocated place, whatever its size.
     var hasPlace: Bool { spares > 0 || Int(position.next) + JournalRecord.padded(payloadCapacity) <= limit }
@@ -109,7 +113,8 @@ final class Journal {
         nonce += 1
         let header = JournalRecord.Header(
             uuid: uuid, segment: position.segment, sequence: position.sequence + 1, previousTag: position.tag,
-            payloadBytes: UInt32(payloadBytes), dataKey: dataKey, nonce: nonce, epoch: epoch, clock: clock)
+            payloadBytes: UInt32(payloadBytes), dataKey: dataKey, nonce: nonce, epoch: epoch, clock: clock,
+            segmentBytes: fileBytes)
         JournalRecord.encode(header, into: buffer)
         let view = UnsafeRawBufferPointer(buffer)
         let body = buffer.slice(JournalRecord.headerBytes, payloadBytes + AEAD.tagBytes)
@@ -126,6 +131,9 @@ final class Journal {
         position.next += UInt64(total)
         position.tag = (view.u64(end - 16), view.u64(end - 8))
         position.clock = clock
+        JournalRecord.putStamps(
+            buffer.slice(0, total), payloadBytes: payloadBytes,
+            first: JournalRecord.firstStamp(uuid: uuid, segment: position.segment, sequence: position.sequence))
         swap(&buffer, &sealed)
         return total
     }
@@ -151,7 +159,7 @@ final class Journal {
         if try !takeSpare(path) { try Journal.preallocate(path, bytes: segmentBytes) }
         try FileSystem.syncFolder(folder)
         file = try FileDescriptor(path, O_RDWR)
-        limit = segmentBytes
+        fileBytes = segmentBytes
         spares = max(0, spares - 1)
         rolls += 1
         position.segment = next

@@ -27,61 +27,113 @@ public struct FileGauges: Sendable, Equatable {
     public var readerLag: UInt64 { lastTransaction - min(lastTransaction, oldestReader) }
 }
 
+/// A snapshot seen as a whole.
+struct FileSurvey: Sendable {
+    /// Of which transaction.
+    let transaction: UInt64
+    let gauges: FileGauges
+    /// By table: as they were sealed.
+    let trees: [Tree]
+    /// LMDB's list of free pages: none of them is in a tree.
+    let free: PageSet
+}
+
 extension LMDBEnvironment {
-    /// A reader so many transactions behind may be one whose process is gone: LMDB doesn't look by itself. A large checkpoint alone makes
-    /// some hundred.
+    /// LMDB's meta pages, at the file's head.
+    private static let metaPages: UInt64 = 2
+    /// A reader so many transactions behind may be one whose process is gone: LMDB doesn't look by itself. A large
+    /// checkpoint alone makes some hundred.
     private static let suspiciousLag: UInt64 = 256
 
-    /// Reads a few pages: the heads of the trees and the list of free pages.
-    func gauges() throws(StoreError) -> FileGauges {
-        var readers = self.readers()
-        if let oldest = readers.oldest, newestTransaction - min(newestTransaction, oldest) > LMDBEnvironment.suspiciousLag,
-            try dropDeadReaders() > 0
-        {
-            readers = self.readers()
-        }
-        return try look { (transaction) throws(StoreError) in
-            var gauges = FileGauges()
+    /// Reads the records of the trees and the list of free pages: 8 bytes each. Throws if they can't all be what was written.
+    func survey() throws(StoreError) -> FileSurvey {
+        let readers = try readersThatLive()
+        return try look(.survey) { (transaction) throws(StoreError) in
             var info = MDB_envinfo()
             mdb_env_info(env, &info)
-            gauges.filePages = UInt64(info.me_last_pgno + 1)
-            gauges.mapPages = UInt64(info.me_mapsize / 4096)
-            gauges.lastTransaction = UInt64(info.me_last_txnid)
+            var gauges = FileGauges()
+            gauges.filePages = UInt64(bitPattern: Int64(info.me_last_pgno &+ 1))
+            gauges.mapPages = UInt64(info.me_mapsize / TreePage.bytes)
+            gauges.lastTransaction = UInt64(bitPattern: Int64(info.me_last_txnid))
             gauges.oldestReader = readers.oldest ?? gauges.lastTransaction
             gauges.oldestReaderPID = readers.pid
-            for table in tables {
-                var statistics = MDB_stat()
-                try LMDBEnvironment.check(mdb_stat(transaction, table, &statistics), "mdb_stat")
-                gauges.treeDepth = max(gauges.treeDepth, UInt64(statistics.ms_depth))
-                gauges.rows.append(UInt64(statistics.ms_entries))
+            guard gauges.filePages <= gauges.mapPages else {
+                throw .damaged(path: path, detail: "it ends beyond its own map")
             }
-            gauges.freePages = try freePages(transaction, before: readers.oldestForeign ?? .max)
-            return gauges
+            let trees = try trees(in: transaction)
+            var inTrees = LMDBEnvironment.metaPages
+            // LMDB's own two databases, and `meta`.
+            for database: MDB_dbi in [0, 1, meta] { inTrees &+= try pages(database, transaction) }
+            for tree in trees {
+                inTrees &+= tree.counts.branchPages &+ tree.counts.leafPages
+                gauges.treeDepth = max(gauges.treeDepth, UInt64(tree.counts.depth))
+                gauges.rows.append(tree.counts.entries)
+            }
+            let free = PageSet(pages: Int(gauges.filePages))
+            let listed = try collectFreePages(transaction, filePages: gauges.filePages, into: free)
+            // A page that is free and in use would be written over by the next transactions.
+            guard inTrees <= gauges.filePages - listed.last(before: .max) else {
+                throw .damaged(
+                    path: path,
+                    detail: "\(inTrees) pages in use and \(listed.last(before: .max)) free ones are more than the "
+                        + "\(gauges.filePages) there are")
+            }
+            // What was freed after another process's reader began can't be used while it lives; our own move on with
+            // each checkpoint.
+            gauges.freePages = listed.last(before: readers.oldestForeign ?? .max)
+            return FileSurvey(
+                transaction: UInt64(mdb_txn_id(transaction)), gauges: gauges, trees: trees, free: free)
         }
     }
 
-    private var newestTransaction: UInt64 {
-        var info = MDB_envinfo()
-        mdb_env_info(env, &info)
-        return UInt64(info.me_last_txnid)
+    private func pages(_ database: MDB_dbi, _ transaction: OpaquePointer) throws(StoreError) -> UInt64 {
+        var statistics = MDB_stat()
+        try LMDBEnvironment.check(mdb_stat(transaction, database, &statistics), "mdb_stat")
+        let pages = statistics.ms_branch_pages &+ statistics.ms_leaf_pages &+ statistics.ms_overflow_pages
+        return UInt64(bitPattern: Int64(pages))
     }
 
-    /// LMDB keeps its free pages in database 0: by the transaction that freed them, a list that begins with its length. What was freed
-    /// after another process's reader began can't be used while it lives; our own move on with each checkpoint.
-    private func freePages(_ transaction: OpaquePointer, before oldest: UInt64) throws(StoreError) -> UInt64 {
+    /// Free pages by the transaction that freed them, summed up.
+    private struct FreePages {
+        var sums: [(freedBy: UInt64, pages: UInt64)] = []
+
+        /// All that were freed before a transaction.
+        func last(before transaction: UInt64) -> UInt64 { sums.last { $0.freedBy < transaction }?.pages ?? 0 }
+    }
+
+    /// LMDB keeps its free pages in database 0: by the transaction that freed them, a list that begins with its length.
+    private func collectFreePages(
+        _ transaction: OpaquePointer, filePages: UInt64, into free: PageSet
+    ) throws(StoreError) -> FreePages {
+        var found = FreePages()
         var cursor: OpaquePointer?
         try LMDBEnvironment.check(mdb_cursor_open(transaction, 0, &cursor), "mdb_cursor_open")
-        guard let cursor else { return 0 }
+        guard let cursor else { return found }
         defer { mdb_cursor_close(cursor) }
         var (key, value) = (MDB_val(), MDB_val())
-        var pages: UInt64 = 0
         while true {
             let code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
-            if code == MDB_NOTFOUND { return pages }
+            if code == MDB_NOTFOUND { return found }
             try LMDBEnvironment.check(code, "mdb_cursor_get")
-            guard key.mv_size == 8, let freed = key.mv_data?.loadUnaligned(as: UInt64.self), freed < oldest else { return pages }
-            if value.mv_size >= 8, let list = value.mv_data { pages += list.loadUnaligned(as: UInt64.self) }
+            let list = UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
+            let former = found.sums.last ?? (0, 0)
+            guard key.mv_size == 8, let id = key.mv_data?.loadUnaligned(as: UInt64.self), id > former.freedBy,
+                id <= UInt64(mdb_txn_id(transaction)), let count = insert(list, filePages, into: free)
+            else { throw .damaged(path: path, detail: "the list of free pages isn't one") }
+            found.sums.append((id, former.pages + count))
         }
+    }
+
+    /// How many pages a list names, each a page of the file that no other has; `nil` = it isn't one.
+    private func insert(_ list: UnsafeRawBufferPointer, _ filePages: UInt64, into free: PageSet) -> UInt64? {
+        guard list.count >= 8, list.count % 8 == 0 else { return nil }
+        let count = list.loadUnaligned(as: UInt64.self)
+        guard count < UInt64(list.count / 8) else { return nil }
+        for index in 0..<Int(count) {
+            let page = list.loadUnaligned(fromByteOffset: 8 + 8 * index, as: UInt64.self)
+            guard page >= LMDBEnvironment.metaPages, page < filePages, free.insert(page) else { return nil }
+        }
+        return count
     }
 
     /// Who reads the oldest transaction, and the oldest that another process reads.
@@ -89,6 +141,18 @@ extension LMDBEnvironment {
         var oldest: UInt64?
         var pid: Int32 = 0
         var oldestForeign: UInt64?
+    }
+
+    /// A reader that is far behind and whose process is gone loses its place first.
+    private func readersThatLive() throws(StoreError) -> Readers {
+        var info = MDB_envinfo()
+        mdb_env_info(env, &info)
+        let newest = UInt64(bitPattern: Int64(info.me_last_txnid))
+        let readers = readers()
+        guard let oldest = readers.oldest, newest - min(newest, oldest) > LMDBEnvironment.suspiciousLag,
+            try dropDeadReaders() > 0
+        else { return readers }
+        return self.readers()
     }
 
     /// From LMDB's table of readers, which it tells as lines of text: process, thread, transaction (`-` = between two).

@@ -4,8 +4,9 @@ import Glibc
 
 /// One LMDB environment under otpd's rules: MDB_NOTLS alone, every database opened once, fixed big-endian keys.
 final class LMDBEnvironment {
-    /// Of what our databases hold; LMDB's file has a number of its own.
-    static let format: UInt32 = 1
+    /// Of what our databases hold; LMDB's file has a number of its own. Format 1 had no seal: it is read, and becomes format 2 with the
+    /// first transaction.
+    static let format: UInt32 = 2
     /// Stands for a table that isn't there: LMDB never gives this handle.
     private static let noTable = MDB_dbi.max
 
@@ -13,14 +14,21 @@ final class LMDBEnvironment {
     /// By table id; all valid after `createTables`.
     private(set) var tables: [MDB_dbi] = []
     private(set) var meta: MDB_dbi = 0
-    private let path: String
+    let path: String
+    /// Of the tables' databases.
+    let names: [String]
+    private(set) var isOfFirstFormat = false
     private var isClosed = false
     /// Bytes of the file that have their place on the disk.
     private var reservedBytes = 0
     /// Bits of the tables that were ever made.
     private var made: UInt32 = 0
-    /// Ours from the start: readers of other processes may take all other places.
-    private var lookout: OpaquePointer?
+    /// Who looks at a snapshot for a while.
+    enum Looker: Int, CaseIterable {
+        case survey, checkpoint
+    }
+    /// A transaction for each, with a place of its own from the start: readers of other processes may take all others.
+    private var lookers: [OpaquePointer] = []
 
     /// No table was made yet: the first start of a new folder.
     var isNew: Bool { tables.allSatisfy { $0 == LMDBEnvironment.noTable } }
@@ -42,6 +50,7 @@ final class LMDBEnvironment {
     /// Opens an environment that `create` made, and every database that is there. It writes nothing.
     init(path: String, mapBytes: Int, tables specs: [TableSpec]) throws(StoreError) {
         self.path = path
+        names = specs.map(\.name)
         guard FileSystem.exists(path + "/data.mdb") else {
             throw .damaged(path: path + "/data.mdb", detail: "the database is missing")
         }
@@ -65,17 +74,21 @@ final class LMDBEnvironment {
         }
         // Handles of an aborted transaction are closed, those of a committed one stay.
         try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
-        let lookout = try begin(readOnly: true)
-        mdb_txn_reset(lookout)
-        self.lookout = lookout
+        for _ in Looker.allCases {
+            let looker = try begin(readOnly: true)
+            mdb_txn_reset(looker)
+            lookers.append(looker)
+        }
     }
 
-    /// A short look at the newest transaction, which needs no place in the table of readers. One thread at a time.
-    func look<R>(_ body: (OpaquePointer) throws(StoreError) -> R) throws(StoreError) -> R {
-        guard let lookout else { throw .poisoned }
-        try LMDBEnvironment.check(mdb_txn_renew(lookout), "mdb_txn_renew")
-        defer { mdb_txn_reset(lookout) }
-        return try body(lookout)
+    /// The newest snapshot, without a new place in the table of readers. One thread at a time for each looker.
+    func look<R>(
+        _ looker: Looker, _ body: (OpaquePointer) throws(StoreError) -> R
+    ) throws(StoreError) -> R {
+        let transaction = lookers[looker.rawValue]
+        try LMDBEnvironment.check(mdb_txn_renew(transaction), "mdb_txn_renew")
+        defer { mdb_txn_reset(transaction) }
+        return try body(transaction)
     }
 
     /// Places of readers whose process is gone are free again. Returns how many there were.
@@ -102,7 +115,7 @@ final class LMDBEnvironment {
         var meta: MDB_dbi = 0
         var code = mdb_dbi_open(transaction, "meta", UInt32(MDB_CREATE), &meta)
         if code == 0 { code = putNumber(transaction, meta, "format", format) }
-        if code == 0 { code = putNumber(transaction, meta, "txn", UInt64(mdb_txn_id(transaction))) }
+        if code == 0 { code = putSeal(transaction, meta, []) }
         guard code == 0 else {
             mdb_txn_abort(transaction)
             throw .lmdb(operation: "mdb_put meta", code: code)
@@ -195,7 +208,7 @@ final class LMDBEnvironment {
             }
             try LMDBEnvironment.check(
                 LMDBEnvironment.putNumber(transaction, meta, "tables", made | all), "mdb_put tables")
-            try LMDBEnvironment.check(putTransactionID(transaction), "mdb_put txn")
+            try LMDBEnvironment.check(putSeal(transaction), "mdb_put txn")
         } catch {
             mdb_txn_abort(transaction)
             throw error
@@ -218,18 +231,13 @@ final class LMDBEnvironment {
         }
     }
 
-    /// Every transaction of ours carries its own id: what a meta page points to must be the tree it was written with.
-    func putTransactionID(_ transaction: OpaquePointer) -> Int32 {
-        LMDBEnvironment.putNumber(transaction, meta, "txn", UInt64(mdb_txn_id(transaction)))
-    }
-
-    private static func putNumber(
+    static func putNumber(
         _ transaction: OpaquePointer, _ meta: MDB_dbi, _ key: String, _ number: some FixedWidthInteger
     ) -> Int32 {
         withUnsafeBytes(of: number.bigEndian) { value in key.withMeta { put(transaction, meta, $0, value) } }
     }
 
-    private func number(_ key: String, bytes count: Int, _ transaction: OpaquePointer) throws(StoreError) -> UInt64? {
+    func number(_ key: String, bytes count: Int, _ transaction: OpaquePointer) throws(StoreError) -> UInt64? {
         var found: Result<UInt64?, StoreError> = .success(nil)
         key.withMeta { key in
             do throws(StoreError) {
@@ -244,9 +252,10 @@ final class LMDBEnvironment {
         guard let found = try number("format", bytes: 4, transaction) else {
             throw .damaged(path: path, detail: "the database says no format")
         }
-        guard found == UInt64(LMDBEnvironment.format) else {
+        guard (1...UInt64(LMDBEnvironment.format)).contains(found) else {
             throw .newerFormat(path: path, found: "database \(found)")
         }
+        isOfFirstFormat = found == 1
     }
 
     /// Our number must be that of LMDB's newest transaction: another program's makes it too small, and a stale tree under a new
@@ -254,8 +263,9 @@ final class LMDBEnvironment {
     private func checkTransactionID(_ transaction: OpaquePointer) throws(StoreError) {
         var info = MDB_envinfo()
         mdb_env_info(env, &info)
-        let newest = UInt64(info.me_last_txnid)
-        let ours = try number("txn", bytes: 8, transaction)
+        let newest = UInt64(bitPattern: Int64(info.me_last_txnid))
+        let seal = try seal(in: transaction)
+        let ours = seal == nil ? try number("txn", bytes: 8, transaction) : seal?.id
         guard ours == newest, newest == UInt64(mdb_txn_id(transaction)) else {
             throw .damaged(
                 path: path,
@@ -268,7 +278,7 @@ final class LMDBEnvironment {
     func close() {
         guard !isClosed else { return }
         isClosed = true
-        if let lookout { mdb_txn_abort(lookout) }
+        for looker in lookers { mdb_txn_abort(looker) }
         mdb_env_close(env)
     }
 

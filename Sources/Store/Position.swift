@@ -1,5 +1,3 @@
-import LibCrypto
-
 /// How far LMDB holds the journal: in the same LMDB transaction as the state it speaks of.
 struct Position: Equatable {
     static let bytes = 160
@@ -43,12 +41,11 @@ struct Position: Equatable {
 
     /// Of the record `raw` with this header, at `offset` of its segment.
     init(_ header: JournalRecord.Header, _ raw: UnsafeRawBufferPointer, at offset: Int) {
-        let end = JournalRecord.headerBytes + Int(header.payloadBytes) + AEAD.tagBytes
         sequence = header.sequence
         segment = header.segment
         self.offset = UInt64(offset)
         next = UInt64(offset + header.paddedBytes)
-        tag = (raw.u64(end - 16), raw.u64(end - 8))
+        tag = JournalRecord.tag(raw, header)
         clock = header.clock
     }
 

@@ -1,212 +1,222 @@
 import Glibc
 import LibCrypto
 
-/// Reads the journal from LMDB's position on. It drops a torn tail, which was never acknowledged, and refuses whatever else isn't whole.
+/// Reads the journal from LMDB's position on. It drops a torn tail, which was never acknowledged, and refuses
+/// whatever else isn't whole. `Recovery+Tail.swift` tells the one from the other.
 struct Recovery {
     let folder: String
     let uuid: (UInt64, UInt64)
     let keyring: Keyring
     let epoch: UInt32
+    /// What the crash note says was acknowledged; `nil`: nothing is known.
+    var bound: SyncedBound?
+    /// What is missing is given up instead of refused.
+    var acceptsLoss = false
     var report = RecoveryReport()
     var position: Position
+    /// What was acknowledged and isn't there, in the order in which it was found.
+    var losses: [Loss] = []
+    /// The preallocated bytes of the position's segment, as its records say; 0 = they don't.
+    var segmentBytes = 0
 
     /// Replays into `apply(payload, header, position before it)`; afterwards `position` is the journal's end.
     mutating func run(
         _ apply: (UnsafeRawBufferPointer, JournalRecord.Header, Position) throws(StoreError) -> Void
     ) throws(StoreError) {
         let segments = try Journal.segments(in: folder)
-        guard segments.contains(position.segment) else { throw endsEarly(Journal.path(folder, position.segment)) }
+        guard segments.contains(position.segment) else {
+            throw endsEarly(Journal.path(folder, position.segment))
+        }
+        try checkBoundsEpoch()
         let plain = UnsafeMutableRawBufferPointer.allocate(
             byteCount: JournalRecord.maxPayloadBytes + AEAD.tagBytes, alignment: 8)
         defer { plain.deallocate() }
-        var segment = position.segment
-        var next = 0
+        var file = try SegmentBytes(folder, position.segment)
+        try checkPosition(file, plain)
+        var next = Int(position.next)
         var last: [UInt8]?
+        var ending: Due
         while true {
-            let file = try SegmentBytes(Journal.path(folder, segment))
-            if next == 0, segment == position.segment {
-                try checkPosition(file, plain)
-                next = Int(position.next)
-            }
-            while let header = record(in: file.bytes, at: next, segment) {
+            ending = try due(in: file, at: next)
+            if case .whole(let header) = ending {
                 let raw = file.bytes.slice(next, header.paddedBytes)
                 try apply(try open(raw, header, plain, file.path), header, position)
-                advance(header, raw, at: next)
+                advance(header, raw, at: next, file)
                 next += header.paddedBytes
                 last = Array(raw)
+                continue
             }
-            try refuseNewer(file, at: next, segment)
-            try refuseForeign(file, at: next)
-            try refuseLaterRecords(file, from: next, segment)
-            guard segments.contains(segment + 1), try startsWithNext(segment + 1) else { break }
-            segment += 1
+            // A batch that finds no place in its segment is the next one's first; what stands here then is of
+            // an attempt before.
+            guard segments.contains(file.number + 1) else { break }
+            let following = try SegmentBytes(folder, file.number + 1)
+            let there = try due(in: following, at: 0)
+            guard case .whole = there else {
+                ending.add(there)
+                break
+            }
+            file = following
             next = 0
         }
-        for later in segments where later > segment {
-            try refuseLaterRecords(try SegmentBytes(Journal.path(folder, later)), from: 0, later)
-        }
+        try judge(ending, file, from: next, later: segments.filter { $0 > file.number })
         if let last { try rewrite(last) }
     }
 
-    private func endsEarly(_ path: String) -> StoreError {
-        .damaged(
-            path: path,
-            detail: "the journal ends before the position that the database has reached (sequence \(position.sequence))")
+    /// The one reason to refuse, if there is any and it isn't accepted.
+    private mutating func judge(
+        _ ending: Due, _ file: SegmentBytes, from next: Int, later: [UInt64]
+    ) throws(StoreError) {
+        switch ending {
+        case .whole, .nothing: break
+        case .torn: report.droppedTornTail = true
+        case .lost(let loss): losses.append(loss)
+        }
+        try findLaterRecords(file, from: next)
+        for number in later { try findLaterRecords(try SegmentBytes(folder, number), from: 0) }
+        checkBound()
+        guard let first = losses.first else { return }
+        let least = losses.map(\.sequence).max() ?? 0
+        guard acceptsLoss else { throw .tailLost(path: first.path, detail: first.detail) }
+        report.droppedTornTail = false
+        report.loss = RecoveryReport.Loss(
+            batches: max(1, least - min(least, position.sequence)), text: "\(first.path): \(first.detail)")
     }
 
-    /// The record that LMDB's position names must be there, and every field of the position must be that record's: else the journal
-    /// was cut or is another one, or the position was changed and would lead past records. It is opened too: what its checksum lets pass
-    /// isn't yet what was sealed.
-    private func checkPosition(
+    func endsEarly(_ path: String) -> StoreError {
+        .damaged(
+            path: path,
+            detail:
+                "the journal ends before the position that the database has reached (sequence \(position.sequence))"
+        )
+    }
+
+    /// The record that LMDB's position names must be there, and every field of the position must be that
+    /// record's: else the journal was cut or is another one, or the position was changed and would lead past
+    /// records. It is opened too: what its checksum lets pass isn't yet what was sealed.
+    private mutating func checkPosition(
         _ file: SegmentBytes, _ plain: UnsafeMutableRawBufferPointer
     ) throws(StoreError) {
         guard position.sequence > 0 else {
             guard position == Position() else { throw endsEarly(file.path) }
             return
         }
-        let offset = position.offset
-        guard offset <= UInt64(file.bytes.count - min(file.bytes.count, JournalRecord.headerBytes)) else {
-            throw endsEarly(file.path)
-        }
-        let raw = file.bytes.slice(Int(offset), file.bytes.count - Int(offset))
+        guard let offset = Int(exactly: position.offset) else { throw endsEarly(file.path) }
+        let raw = file.from(offset)
         guard let header = JournalRecord.parse(raw) else {
-            try refuseNewer(file, at: Int(offset), position.segment)
+            try refuseNewer(file, at: offset)
             throw endsEarly(file.path)
         }
-        guard header.uuid == uuid, position == Position(header, raw, at: Int(offset)) else { throw endsEarly(file.path) }
+        guard header.uuid == uuid, position == Position(header, raw, at: offset) else {
+            throw endsEarly(file.path)
+        }
         _ = try open(raw, header, plain, file.path)
-    }
-
-    /// A record in a format of later times isn't a torn one: nothing of it may be dropped.
-    private func refuseNewer(_ file: SegmentBytes, at offset: Int, _ segment: UInt64) throws(StoreError) {
-        guard offset + JournalRecord.headerBytes <= file.bytes.count else { return }
-        let raw = file.bytes.slice(offset, JournalRecord.headerBytes)
-        guard raw.u32(0) == JournalRecord.magic, raw.u16(4) > JournalRecord.format,
-            (raw.u64(8), raw.u64(16)) == uuid, raw.u64(24) == segment
-        else { return }
-        throw .newerFormat(path: file.path, found: "journal record \(raw.u16(4))")
-    }
-
-    /// A whole record of another store where this one's next is due: with a changed `format`, all of them would look so, and a journal without
-    /// a next record is one that was read to its end.
-    private func refuseForeign(_ file: SegmentBytes, at offset: Int) throws(StoreError) {
-        guard offset + JournalRecord.headerBytes <= file.bytes.count,
-            let header = JournalRecord.parse(file.bytes.slice(offset, file.bytes.count - offset)), header.uuid != uuid
-        else { return }
-        throw .damaged(
-            path: file.path,
-            detail: "a record of another store stands where record \(position.sequence + 1) is due: this segment or the file `format` was changed, "
-                + "or is another folder's")
+        noteRecord(header, file)
     }
 
     /// The epoch never falls: a record of a later one means that its file is an old copy.
     private func checkEpoch(_ header: JournalRecord.Header, _ path: String) throws(StoreError) {
         guard header.epoch <= epoch else {
             throw .damaged(
-                path: path, detail: "record \(header.sequence) is of epoch \(header.epoch), but the file `epoch` says \(epoch)")
+                path: path,
+                detail:
+                    "record \(header.sequence) is of epoch \(header.epoch), but the file `epoch` says \(epoch)"
+            )
         }
-    }
-
-    /// The record at `offset` if it is the next one.
-    private func record(in bytes: UnsafeRawBufferPointer, at offset: Int, _ segment: UInt64) -> JournalRecord.Header? {
-        guard offset + JournalRecord.headerBytes <= bytes.count,
-            let header = JournalRecord.parse(bytes.slice(offset, bytes.count - offset)), header.uuid == uuid,
-            header.segment == segment, header.sequence == position.sequence + 1, header.previousTag == position.tag,
-            offset + header.paddedBytes <= bytes.count
-        else { return nil }
-        return header
     }
 
     private func open(
-        _ raw: UnsafeRawBufferPointer, _ header: JournalRecord.Header, _ plain: UnsafeMutableRawBufferPointer, _ path: String
+        _ raw: UnsafeRawBufferPointer, _ header: JournalRecord.Header, _ plain: UnsafeMutableRawBufferPointer,
+        _ path: String
     ) throws(StoreError) -> UnsafeRawBufferPointer {
         try checkEpoch(header, path)
         guard let key = try keyring.key(header.dataKey) else {
-            throw .damaged(path: path, detail: "record \(header.sequence) is sealed with data key \(header.dataKey), which is gone")
+            throw .damaged(
+                path: path,
+                detail: "record \(header.sequence) is sealed with data key \(header.dataKey), which is gone")
         }
-        let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: JournalRecord.headerBytes, alignment: 8)
+        let count = Int(header.payloadBytes)
+        let scratch = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: JournalRecord.headerBytes + count + AEAD.tagBytes, alignment: 8)
         defer { scratch.deallocate() }
+        let sealed = scratch.slice(JournalRecord.headerBytes, count + AEAD.tagBytes)
+        JournalRecord.copySealed(raw, header, into: sealed)
         let cipher = key.journalCipher(for: .opening)
         var failed = false
-        let count = Int(header.payloadBytes)
         JournalRecord.withNonce(header.nonce) { nonce in
             do {
                 _ = try cipher.open(
                     nonce: nonce, aad: JournalRecord.aad(raw, scratch),
-                    sealed: raw.slice(JournalRecord.headerBytes, count + AEAD.tagBytes), into: plain)
+                    sealed: UnsafeRawBufferPointer(sealed), into: plain)
             } catch { failed = true }
         }
         if failed {
-            throw .damaged(path: path, detail: "record \(header.sequence) has a right checksum but doesn't authenticate")
+            throw .damaged(
+                path: path, detail: "record \(header.sequence) has a right checksum but doesn't authenticate")
         }
         return UnsafeRawBufferPointer(plain).slice(0, count)
     }
 
-    private mutating func advance(_ header: JournalRecord.Header, _ raw: UnsafeRawBufferPointer, at offset: Int) {
+    private mutating func advance(
+        _ header: JournalRecord.Header, _ raw: UnsafeRawBufferPointer, at offset: Int, _ file: SegmentBytes
+    ) {
         position = Position(header, raw, at: offset)
+        noteRecord(header, file)
         report.replayed += 1
         report.lastClock = header.clock
     }
 
-    /// At most one record is ever unsynced, so a good one after a bad or missing one means damage, not a crash.
-    private mutating func refuseLaterRecords(
-        _ file: SegmentBytes, from start: Int, _ segment: UInt64
-    ) throws(StoreError) {
-        var offset = start
-        while offset + JournalRecord.headerBytes <= file.bytes.count {
-            let rest = file.bytes.slice(offset, file.bytes.count - offset)
-            offset += JournalRecord.alignment
-            guard rest.u32(0) == JournalRecord.magic, (rest.u64(8), rest.u64(16)) == uuid, rest.u64(24) == segment,
-                rest.u64(32) > position.sequence
-            else { continue }
-            try refuseNewer(file, at: offset - JournalRecord.alignment, segment)
-            if let header = JournalRecord.parse(rest) {
-                throw .damaged(
-                    path: file.path,
-                    detail: "a gap: after sequence \(position.sequence) a record is bad or missing, "
-                        + "and a good one (\(header.sequence)) stands behind it")
-            }
-            report.droppedTornTail = true
-        }
+    /// What the newest record says beside its payload.
+    private mutating func noteRecord(_ header: JournalRecord.Header, _ file: SegmentBytes) {
+        segmentBytes = header.segmentBytes
+        report.lastEpoch = header.epoch
+        noteCut(header, file)
     }
 
-    private func startsWithNext(_ segment: UInt64) throws(StoreError) -> Bool {
-        let head = try SegmentBytes(
-            Journal.path(folder, segment), limit: JournalRecord.padded(JournalRecord.maxPayloadBytes))
-        try refuseNewer(head, at: 0, segment)
-        return record(in: head.bytes, at: 0, segment) != nil
-    }
-
-    /// After kill -9 the last record may live in the page cache alone: written again in place and synced before any reply.
-    private mutating func rewrite(_ bytes: [UInt8]) throws(StoreError) {
-        let file = try FileDescriptor(Journal.path(folder, position.segment), O_RDWR)
+    /// After kill -9 the last record may live in the page cache alone: written again in place and synced
+    /// before any reply, with the stamps that it should have.
+    private mutating func rewrite(_ raw: [UInt8]) throws(StoreError) {
+        var bytes = raw
         var result: StoreError?
-        bytes.withUnsafeBytes { raw in
-            do throws(StoreError) { try file.write(raw, at: Int(position.offset)) } catch { result = error }
+        let file = try FileDescriptor(Journal.path(folder, position.segment), O_RDWR)
+        let first = JournalRecord.firstStamp(
+            uuid: uuid, segment: position.segment, sequence: position.sequence)
+        bytes.withUnsafeMutableBytes { raw in
+            if let header = JournalRecord.header(UnsafeRawBufferPointer(raw)) {
+                JournalRecord.mendStamps(raw, header, first: first)
+            }
+            do throws(StoreError) {
+                try file.write(UnsafeRawBufferPointer(raw), at: Int(position.offset))
+            } catch { result = error }
         }
         if let result { throw result }
         try file.syncData()
         report.resyncedSequence = position.sequence
     }
-}
 
-/// A segment in memory, as long as the file is: a segment made under another setting is read to its end.
-private final class SegmentBytes {
-    let path: String
-    private let buffer: UnsafeMutableRawBufferPointer
-    let bytes: UnsafeRawBufferPointer
-
-    init(_ path: String, limit: Int = .max) throws(StoreError) {
-        self.path = path
-        let file = try FileDescriptor(path, O_RDONLY)
-        buffer = .allocate(byteCount: min(limit, try file.size), alignment: 4096)
-        do throws(StoreError) {
-            bytes = UnsafeRawBufferPointer(buffer).slice(0, try file.read(into: buffer, at: 0))
-        } catch {
-            buffer.deallocate()
-            throw error
+    /// Once a loss is accepted: nothing is left behind the position that a later start could take for a
+    /// record, and its segment is as long as its records say. The record that is written here next may have
+    /// the sequence of one that was lost.
+    func dropTail() throws(StoreError) {
+        for number in try Journal.segments(in: folder) where number > position.segment {
+            try FileSystem.remove(Journal.path(folder, number))
         }
+        try FileSystem.syncFolder(folder)
+        let file = try FileDescriptor(Journal.path(folder, position.segment), O_RDWR)
+        let size = max(try file.size, segmentBytes, Journal.leastSegmentBytes)
+        let end = (size + JournalRecord.alignment - 1) / JournalRecord.alignment * JournalRecord.alignment
+        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+        var offset = Int(position.next)
+        while offset < end {
+            let count = min(zeros.count, end - offset)
+            var result: StoreError?
+            zeros.withUnsafeBytes { raw in
+                do throws(StoreError) { try file.write(raw.slice(0, count), at: offset) } catch {
+                    result = error
+                }
+            }
+            if let result { throw result }
+            offset += count
+        }
+        try file.sync()
     }
-
-    deinit { buffer.deallocate() }
 }

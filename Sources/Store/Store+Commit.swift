@@ -35,7 +35,7 @@ extension Store {
             let start = linux_monotonic_nanos()
             try journal.write(total)
             noteSync(linux_monotonic_nanos() - start)
-            syncedSequence = journal.position.sequence
+            noteSynced()
             return .synced
         } catch {
             failure = error
@@ -59,7 +59,7 @@ extension Store {
         case nil: preconditionFailure("a batch is durable when the journal thread says so, not earlier")
         }
         isSyncing = false
-        syncedSequence = journal.position.sequence
+        noteSynced()
     }
 
     /// A start looks at a disk that may be busy, or idle as never again: `auto` goes on looking.
@@ -126,7 +126,7 @@ extension Store {
                 failure = .lmdb(operation: "mdb_txn_renew", code: code)
                 throw .lmdb(operation: "mdb_txn_renew", code: code)
             }
-            snapshotsTaken += 1
+            try trees.renew(readTransaction, report.file)
             snapshotSequence = try Store.position(environment, in: readTransaction).sequence
             precondition(
                 snapshotSequence >= done.lastSequence,
@@ -139,7 +139,7 @@ extension Store {
             checkpointsFail = false
             statistics.checkpoints += 1
             statistics.freeBytes = report.freeBytes
-            statistics.file = report.file
+            statistics.file = report.file.gauges
             statistics.sweptRows += report.swept
             statistics.checkpointNanos = report.nanos
             statistics.checkpointTotalNanos += report.nanos

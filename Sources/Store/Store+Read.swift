@@ -9,8 +9,7 @@ extension Store {
     ) throws(StoreError) -> ReadResult {
         if let found = fastActive._withUnsafeGuaranteedRef({ read($0, table, key, now, buffer) }) { return found }
         if let found = fastFrozen?._withUnsafeGuaranteedRef({ read($0, table, key, now, buffer) }) { return found }
-        guard let sealed = try absence.find(table: table, key: key, transaction: readTransaction, snapshot: snapshotsTaken)
-        else { return .absent }
+        guard let sealed = try trees.find(table: table, key: key) else { return .absent }
         // Authentic first, expired second: a flipped bit in the clear header must not make a record vanish.
         let count = try opener.open(table: table, key: key, sealed: sealed, into: buffer)
         let end = Envelope.expiresAt(sealed)

@@ -14,9 +14,7 @@ public final class Store {
     let keyring: Keyring
     let journal: Journal
     let opener: TableOpener
-    let absence: AbsenceProof
-    /// How often the read transaction was renewed.
-    var snapshotsTaken = 0
+    let trees: TreeReader
     private let lock: DataFolder.Lock
     let checkpointWorker: Worker
     let journalWorker: Worker?
@@ -73,9 +71,8 @@ public final class Store {
 
     /// Called on the journal thread when an overlapped sync has ended; the loop then calls `finishCommit`.
     public var onSynced: (@Sendable () -> Void)?
-    /// Says which request is being decided; a storage failure takes it back. Set before the store is used by
-    /// the loop.
-    public var crashNote: CrashNote?
+    /// Says which request is being decided, which a storage failure takes back, and how far the journal is durable.
+    public let crashNote: CrashNote
     /// Called on the checkpointer's thread; the loop then calls `maintain`.
     public var onCheckpointDone: (@Sendable () -> Void)?
 
@@ -107,7 +104,8 @@ public final class Store {
         try DataFolder.checkPrivate(path)
         lock = try DataFolder.Lock(path)
         try DataFolder.syncName(path)
-        epoch = try DataFolder.readEpoch(path)
+        let epochOnDisk = try DataFolder.readEpoch(path)
+        crashNote = try CrashNote(in: path, uuid: uuid, isMirrored: options.mirrorsCrashNote)
         keyring = try Keyring(opening: path + "/keyring", master: master)
         environment = try LMDBEnvironment(path: path + "/lmdb", mapBytes: options.mapBytes, tables: options.tables)
         let journalFolder = path + "/journal"
@@ -130,8 +128,10 @@ public final class Store {
         // them.
         try FileSystem.syncFolder(journalFolder)
         try environment.createTables(options.tables)
+        _ = try environment.survey()
         var recovery = Recovery(
-            folder: journalFolder, uuid: uuid, keyring: keyring, epoch: epoch, position: position)
+            folder: journalFolder, uuid: uuid, keyring: keyring, epoch: epochOnDisk, bound: crashNote.bound,
+            acceptsLoss: options.acceptLostRequests, position: position)
         recovery.report.lastClock = position.sequence > 0 ? position.clock : nil
         let replay = Replay(
             overlay: active, specs: options.tables, checkpointer: checkpointer, journalFolder: journalFolder)
@@ -139,6 +139,7 @@ public final class Store {
             try replay.apply(payload, header, before)
         }
         position = recovery.position
+        epoch = try Store.begin(crashNote, &recovery, options)
         try replay.finish(position)
         self.recovery = recovery.report
         journal = try Journal(
@@ -151,12 +152,13 @@ public final class Store {
         case .overlapped: commitMode = .overlapped
         }
         opener = TableOpener(keyring)
-        absence = AbsenceProof(environment, opener)
         syncedSequence = position.sequence
         readTransaction = try environment.begin(readOnly: true)
         snapshotSequence = try Store.position(environment, in: readTransaction).sequence
         statistics.freeBytes = FileSystem.freeBytes(at: path)
-        statistics.file = try environment.gauges()
+        let survey = try environment.survey()
+        statistics.file = survey.gauges
+        trees = try TreeReader(environment, options.tables, opener, readTransaction, survey)
         // The replay of a start doesn't rest.
         if !options.runsJobsByHand { checkpointer.pace = pace }
         // Last: a start that is refused leaves no thread behind.
@@ -311,9 +313,9 @@ public final class Store {
         pace.isHurried.store(true, ordering: .relaxed)
         journalWorker?.stop()
         checkpointWorker.stop()
-        absence.close()
         mdb_txn_abort(readTransaction)
         environment.close()
+        crashNote.close()
         failure = .poisoned
     }
 }

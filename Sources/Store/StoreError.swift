@@ -21,12 +21,24 @@ public enum StoreError: Error, Equatable, Sendable {
     case wrongMasterKey(path: String)
     /// A file's bytes can't be what otpd wrote.
     case damaged(path: String, detail: String)
+    /// Acknowledged requests at the journal's end are gone. `StoreOptions.acceptLostRequests` goes on without them.
+    case tailLost(path: String, detail: String)
     /// Every start adds a data key, and there is no place for one more.
     case keyringFull(path: String, starts: Int)
     /// Other programs hold all places of LMDB's table of readers.
     case readersFull(path: String)
     /// liblmdb's version has known faults.
     case unsupportedLMDB(version: String)
+    /// The folder is a backup, which otpd doesn't serve.
+    case isBackup(path: String)
+    /// A backup is made by the data folder's owner.
+    case notOwner(path: String, detail: String)
+    /// A copy wouldn't fit; bytes.
+    case noRoom(path: String, needs: UInt64, free: UInt64)
+    /// At each try, the journal's segments were used again before they were copied.
+    case restless(path: String, tries: Int)
+    /// Its caller wanted it to stop.
+    case cancelled(path: String)
     /// An earlier failure ended this store.
     case poisoned
 }
@@ -53,6 +65,10 @@ extension StoreError: CustomStringConvertible {
             "The master key doesn't fit \(path). Give the key that `otpd init` made with this folder."
         case .damaged(let path, let detail):
             "\(path): \(detail). Nothing was changed. Restore the data folder from a backup, or ask for help with a copy of it."
+        case .tailLost(let path, let detail):
+            "\(path): \(detail). Requests that were answered are missing: used codes, spent grants, limits that were reached. Nothing was "
+                + "changed. Restore the data folder from a backup, or ask for help with a copy of it. To serve without these requests, start "
+                + "otpd once with --accept-lost-requests: all open challenges and unspent grants become void, so that nothing is accepted twice."
         case .keyringFull(let path, let starts):
             "\(path) is full: it holds a data key for each of \(starts) starts. Nothing is lost or damaged, and nothing was changed. "
                 + "Find out what restarted otpd so often. To serve again, give otpd a new folder: `otpd init --data NEW --master-key` with the "
@@ -62,6 +78,19 @@ extension StoreError: CustomStringConvertible {
                 + "end what isn't needed (a forgotten mdb_copy or mdb_stat), and start otpd again."
         case .unsupportedLMDB(let version):
             "liblmdb \(version) has known faults. Use Debian's 0.9.24, or 0.9.33 and later."
+        case .isBackup(let path):
+            "\(path) is a backup: otpd serves no backup, or codes that were used since would count again. Make a data folder of it: "
+                + "`otpd restore --from \(path) --data NEW --master-key KEY`."
+        case .notOwner(let path, let detail):
+            "\(path) \(detail). Run this as root or as the folder's owner."
+        case .noRoom(let path, let needs, let free):
+            "\(path): the copy needs \((needs + 1_048_575) >> 20) MiB, and its file system has \(free >> 20) MiB free. Make room, or choose "
+                + "another file system."
+        case .restless(let path, let tries):
+            "\(path): in each of \(tries) tries its journal was used again before it was copied. Try again when otpd writes less, "
+                + "or give it a larger `segment_kib`."
+        case .cancelled(let path):
+            "\(path): stopped before its end, as asked. Nothing of it is left."
         case .poisoned:
             "The store failed earlier and takes no more work. Restart otpd."
         }

@@ -27,6 +27,7 @@ final class Sweeper {
     private let environment: LMDBEnvironment
     private let specs: [TableSpec]
     private let opener: TableOpener
+    private var before: TreeReader?
     private let plain = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
     private let keyCopy = UnsafeMutableRawBufferPointer.allocate(
         byteCount: Envelope.maxKeyBytes, alignment: 8)
@@ -69,7 +70,9 @@ final class Sweeper {
 
     private static func handName(_ spec: TableSpec) -> String { "hand \(spec.id)" }
 
-    func begin() {
+    /// - Parameter before: the database of before the transaction.
+    func begin(_ before: TreeReader?) {
+        self.before = before
         swept = 0
         isBehind = false
     }
@@ -199,9 +202,9 @@ final class Sweeper {
             let end = Envelope.expiresAt(sealed)
             if end == 0 || end > now { return false }
         }
-        _ = try opener.open(
-            table: table, key: UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size), sealed: sealed,
-            into: plain)
+        let key = UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size)
+        _ = try opener.open(table: table, key: key, sealed: sealed, into: plain)
+        try before?.check(around: key, table: table)
         return true
     }
 }

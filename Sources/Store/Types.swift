@@ -92,8 +92,12 @@ public struct StoreOptions: Sendable {
     public var checkpointMs: UInt64 = 1_000
     /// Records changed at which a checkpoint is due: more would make it, and what it holds up, longer. A bulk load wants it large.
     package var checkpointRecords = 32_768
+    /// A start goes on without acknowledged requests that are gone, once, instead of being refused.
+    public var acceptLostRequests = false
     /// For the simulation: jobs wait for `runJournalJob` and `runCheckpointJob`, and no thread is made.
     package var runsJobsByHand = false
+    /// For the simulation: its disk sees what the crash note says.
+    package var mirrorsCrashNote = false
 
     /// Defaults for a server.
     public init(path: String, tables: [TableSpec]) {
@@ -122,10 +126,24 @@ public struct RecoveryReport: Sendable {
     public var replayed = 0
     /// Whether a torn, never acknowledged record was dropped.
     public var droppedTornTail = false
+    /// What this start has given up, by `StoreOptions.acceptLostRequests`; `nil`: nothing was missing.
+    public var loss: Loss?
+    /// Batches that were given up, by this start or an earlier one whose first record never became durable; 0 = none. It is for an event.
+    public var lostBatches: UInt64 = 0
     /// The last record, which was written again in place and synced; 0 = nothing was replayed.
     public var resyncedSequence: UInt64 = 0
     /// The last record's times; `nil` for a new folder.
     public var lastClock: StoreClock?
+    /// The last record's epoch; 0 for a new folder.
+    var lastEpoch: UInt32 = 0
+
+    /// Acknowledged requests that are gone.
+    public struct Loss: Sendable, Equatable {
+        /// Journal records, each a batch of requests, that are missing at least.
+        public var batches: UInt64
+        /// Which file, and how it shows.
+        public var text: String
+    }
 }
 
 /// Counters and gauges for the operator.

@@ -12,7 +12,7 @@ struct OTPCtl: AsyncParsableCommand {
         commandName: "otpctl", abstract: "Ask otpd from a shell.",
         discussion: """
             Exit codes: 0 done; 2 wrong usage; 3 refused; 4 refused for now (limit, block, overload): wait and try again;
-            5 wrong code; 6 otpd can't be reached; 7 outcome unknown: repeat with the same --request-id.
+            5 wrong code; 6 otpd can't be reached; 7 outcome unknown: repeat with the same --request-id. `backup`: 1 failed.
             --socket, --tenant, --json and --timeout may stand before the subcommand, too.
             """,
         version: "otpctl 0.1",
@@ -20,6 +20,7 @@ struct OTPCtl: AsyncParsableCommand {
             PingCommand.self, RequestCommand.self, ResendCommand.self, VerifyCommand.self, CancelCommand.self,
             StatusCommand.self, QuotaCommand.self, GrantCommand.self, EventsCommand.self, StatsCommand.self,
             MessageCommand.self, RoutesCommand.self, UnblockCommand.self, DrainCommand.self, TemplateCommand.self,
+            BackupCommand.self,
         ])
 
     static func main() {

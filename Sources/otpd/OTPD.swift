@@ -20,7 +20,7 @@ struct OTPD: ParsableCommand {
                            otpd --config /etc/otpd/otpd.toml
             """,
         version: "otpd 0.1",
-        subcommands: [Run.self, Init.self, CheckConfig.self], defaultSubcommand: Run.self)
+        subcommands: [Run.self, Init.self, CheckConfig.self, RestoreCommand.self, UpgradeCommand.self], defaultSubcommand: Run.self)
 
     static func main() {
         SecretMemory.prepare()
@@ -55,6 +55,12 @@ struct Run: ParsableCommand {
     var commit: String?
     @Flag(help: "Accept a wall clock that is more than 400 days ahead of the last journal record, once.")
     var acceptClock = false
+    @Flag(
+        help: """
+            Start although acknowledged requests are missing from the journal's end, once: open challenges and unspent grants become \
+            void. Copy the data folder first. Without a need it changes nothing.
+            """)
+    var acceptLostRequests = false
 
     /// Not in `validate`, which would answer before an unknown option is named.
     private func check() throws {
@@ -78,6 +84,7 @@ struct Run: ParsableCommand {
             var settings = try config.map { try Config.load($0) } ?? DevFolder.settings(devFolder)
             if let commit { settings.commit = CommitMode(rawValue: commit) ?? .auto }
             settings.acceptClock = acceptClock
+            settings.acceptLostRequests = acceptLostRequests
             let socket = settings.listeners[0].path
             if dev, courier != "none" {
                 let spool = String(socket.dropLast("/otpd.sock".count)) + "/spool"

@@ -122,7 +122,7 @@ import Wire
         peers[0].send(bytes: server.requestCode().bytes)
         server.turn()
         let first = server.batch.store.nextSequence
-        server.batch.note([.serverDraining])
+        server.batch.note([OwnEvent(.serverDraining)])
         server.sync()
         #expect(server.batch.store.isCommitting)
         server.sync()
@@ -162,7 +162,7 @@ import Wire
         }
         server.turn()
         #expect(peers.allSatisfy { $0.take() == 1 })
-        server.batch.note([.serverDraining])
+        server.batch.note([OwnEvent(.serverDraining)])
         server.turn()
         #expect(peers.allSatisfy { $0.take() == 1 })
         try server.close(peers)

@@ -77,7 +77,8 @@ final class ForgedJournal: @unchecked Sendable {
             let header = JournalRecord.Header(
                 uuid: uuid, segment: UInt64(segment), sequence: UInt64(index + 1), previousTag: before.tag,
                 payloadBytes: UInt32(payload.count), dataKey: 1, nonce: nonce, epoch: epoch,
-                clock: StoreClock(bootID: (1, 2), boottimeMs: nonce, engineMs: nonce, wallMs: nonce))
+                clock: StoreClock(bootID: (1, 2), boottimeMs: nonce, engineMs: nonce, wallMs: nonce),
+                segmentBytes: ForgedJournal.segmentBytes)
             var bytes = [UInt8](repeating: 0, count: header.paddedBytes)
             bytes.withUnsafeMutableBytes { raw in
                 JournalRecord.encode(header, into: raw)
@@ -93,6 +94,9 @@ final class ForgedJournal: @unchecked Sendable {
                     }
                 }
                 raw.set(JournalRecord.crcOffset, JournalRecord.crc(view, payloadBytes: payload.count))
+                JournalRecord.putStamps(
+                    raw, payloadBytes: payload.count,
+                    first: JournalRecord.firstStamp(uuid: uuid, segment: UInt64(segment), sequence: UInt64(index + 1)))
                 before = Position(header, view, at: offset)
             }
             made.append(Record(segment: segment, offset: offset, bytes: bytes, position: before))
@@ -116,19 +120,31 @@ final class ForgedJournal: @unchecked Sendable {
 
     private func memory(of number: Int) -> UnsafeMutableRawBufferPointer { plainMemory.slice(0, plain[number - 1].count) }
 
-    /// Whether record `number` stands whole at its place, whatever its padding holds, and isn't of an epoch later than `epoch`.
-    func isSound(_ number: Int, _ epoch: UInt32) -> Bool {
-        guard number <= ForgedJournal.records, epoch >= 1 else { return false }
-        let record = sound[number - 1]
-        guard record.offset + record.bytes.count <= lengths[record.segment - 1] else { return false }
-        return isThere(number)
-    }
+    /// Whether record `number` stands whole at its place, whatever its padding and its stamps hold, and isn't of an epoch later than `epoch`.
+    func isSound(_ number: Int, _ epoch: UInt32) -> Bool { number <= ForgedJournal.records && epoch >= 1 && isThere(number) }
 
     /// Whether all that is authenticated of record `number` is there: enough for the one that LMDB has reached.
     func isThere(_ number: Int) -> Bool {
-        let (record, count) = (sound[number - 1], authenticated(number))
-        guard record.offset + count <= lengths[record.segment - 1] else { return false }
-        return slot(number)[..<count].elementsEqual(record.bytes[..<count])
+        let record = sound[number - 1]
+        guard record.offset + record.bytes.count <= lengths[record.segment - 1] else { return false }
+        let (there, count) = (slot(number), authenticated(number))
+        return record.bytes.indices.allSatisfy { index in
+            isPadding(index, count) || there[index] == record.bytes[index]
+        }
+    }
+
+    /// Stamps, and what is neither the record's nor displaced by a stamp; `count` bytes are authenticated. From SCHEMA.md §3.
+    private func isPadding(_ index: Int, _ count: Int) -> Bool {
+        if index % 512 >= 508 { return true }
+        let content = (count + 3) / 4 * 4
+        guard index >= count else { return false }
+        var place = content
+        for stamp in stride(from: 508, to: content, by: 512) {
+            if place % 512 == 508 { place += 4 }
+            if (place..<place + 4).contains(index) { return stamp + index - place >= count }
+            place += 4
+        }
+        return true
     }
 
     private func authenticated(_ number: Int) -> Int { JournalRecord.headerBytes + plain[number - 1].count + AEAD.tagBytes }
@@ -160,14 +176,14 @@ final class ForgedJournal: @unchecked Sendable {
         slot(number(target))[place] = value
     }
 
-    /// For the payload's length that the header now says, as far as it goes.
+    /// Both checksums, for the payload's length that the header now says, as far as it goes.
     func fixChecksum(_ target: Int) {
         let record = sound[number(target) - 1]
         let bytes = segments[record.segment - 1].slice(record.offset, ForgedJournal.segmentBytes - record.offset)
         let view = UnsafeRawBufferPointer(bytes)
-        let count = Int(view.u32(56))
-        guard count <= view.count - JournalRecord.headerBytes - AEAD.tagBytes else { return }
-        bytes.set(JournalRecord.crcOffset, JournalRecord.crc(view, payloadBytes: count))
+        bytes.set(JournalRecord.headerCheckOffset, JournalRecord.headerCheck(view))
+        guard let header = JournalRecord.header(view), header.paddedBytes <= view.count else { return }
+        bytes.set(JournalRecord.crcOffset, JournalRecord.stampedCRC(view, header))
     }
 
     /// What is longer than the place is cut, as a later write would have done.
@@ -207,8 +223,12 @@ final class ForgedJournal: @unchecked Sendable {
         }
     }
 
-    /// Recovery writes the last record again, and nothing else: the files are what they were.
-    func rewrittenInPlace(_ last: Int?) throws(FuzzFailure) {
+    /// Recovery writes the last record again, with its stamps mended, and nothing else: the files are what they were.
+    func rewrittenInPlace(_ last: Int?, after reached: Int) throws(FuzzFailure) {
+        if let last, last > reached {
+            let slot = slot(last)
+            for index in slot.indices where index % 512 >= 508 { slot[index] = sound[last - 1].bytes[index] }
+        }
         for index in 0..<2 {
             let bytes = (try? FileSystem.contents(folder.path + "/" + file(index))) ?? []
             let before = UnsafeRawBufferPointer(segments[index].slice(0, lengths[index]))

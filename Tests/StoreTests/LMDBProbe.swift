@@ -39,7 +39,7 @@ extension LMDBEnvironment {
             }
             try LMDBEnvironment.check(code, "mdb_put")
         }
-        try LMDBEnvironment.check(putTransactionID(transaction), "mdb_put txn")
+        try LMDBEnvironment.check(putSeal(transaction), "mdb_put txn")
         try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
     }
 
@@ -58,8 +58,25 @@ extension LMDBEnvironment {
             return "position".withMeta { LMDBEnvironment.put(transaction, meta, $0, UnsafeRawBufferPointer(raw)) }
         }
         try LMDBEnvironment.check(code, "mdb_put")
-        try LMDBEnvironment.check(putTransactionID(transaction), "mdb_put txn")
+        try LMDBEnvironment.check(putSeal(transaction), "mdb_put txn")
         try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
+    }
+
+    /// `meta` with a format and a row `txn` of the caller's making, in one more transaction; `nil` = that of format 1.
+    func overwriteMeta(format: UInt32, txn: [UInt8]?) throws {
+        let transaction = try begin(readOnly: false)
+        let row = txn ?? withUnsafeBytes(of: UInt64(mdb_txn_id(transaction)).bigEndian) { Array($0) }
+        let code = row.withUnsafeBytes { bytes in "txn".withMeta { LMDBEnvironment.put(transaction, meta, $0, bytes) } }
+        try LMDBEnvironment.check(code, "mdb_put txn")
+        try LMDBEnvironment.check(LMDBEnvironment.putNumber(transaction, meta, "format", format), "mdb_put format")
+        try LMDBEnvironment.check(mdb_txn_commit(transaction), "mdb_txn_commit")
+    }
+
+    /// The newest transaction's `format`, and whether it has a seal.
+    func storedFormat() throws -> (format: UInt64?, isSealed: Bool) {
+        let transaction = try begin(readOnly: true)
+        defer { mdb_txn_abort(transaction) }
+        return (try number("format", bytes: 4, transaction), try seal(in: transaction) != nil)
     }
 
     /// What a stranger's tool might do: one transaction that isn't ours.

@@ -47,8 +47,9 @@ import Testing
         test.crash()
         let abandoned = Array(try Data(contentsOf: segment))
         let places = try test.records(in: segment)
-        // As a hand might: the old file comes back, and the server goes on from it.
+        // As a hand might: the old file comes back without the note, and the server goes on from it.
         try before.write(to: segment)
+        try test.loseNote()
         try test.open()
         try test.write(31)
         test.crash()

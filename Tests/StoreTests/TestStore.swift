@@ -60,6 +60,14 @@ final class TestStore {
         store = nil
     }
 
+    /// As a power cut leaves it on an honest disk: all that was synced, and the crash note of long ago, if any.
+    func losePower() throws {
+        crash()
+        try loseNote()
+    }
+
+    func loseNote() throws { try FileManager.default.removeItem(at: file("crash-note")) }
+
     func reopen() throws {
         crash()
         try open()

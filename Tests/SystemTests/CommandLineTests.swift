@@ -15,7 +15,7 @@ import Testing
         }
         for command in [
             "ping", "request", "resend", "verify", "cancel", "status", "quota", "grant", "events", "stats",
-            "drain", "template", "message", "routes",
+            "drain", "template", "message", "routes", "backup",
         ] {
             #expect(try Program.otpctl.run(command, "--help", in: folder).code == 0, "\(command)")
         }

@@ -46,8 +46,8 @@ final class DevServer {
     /// The exit code when it ends by itself.
     func ended() throws -> Int32 { try end(of: process, seconds: 10) }
 
-    func startAgain() throws {
-        process = try Program.otpd.start(["--dev", "--courier", courier], in: folder, log: "otpd")
+    func startAgain(_ flags: String...) throws {
+        process = try Program.otpd.start(["--dev", "--courier", courier] + flags, in: folder, log: "otpd")
         try awaitReady()
     }
 

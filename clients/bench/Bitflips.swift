@@ -17,6 +17,8 @@ struct Bitflips: ParsableCommand {
 
     /// How long a history stays true: grants live 120 s, codes 300 s.
     private static let templateSeconds: UInt64 = 90
+    /// Shoppers with a block, so that the tables of limits have branches.
+    private static let blocks = 300
 
     private struct Tally {
         var refused = 0
@@ -42,13 +44,17 @@ struct Bitflips: ParsableCommand {
         for sample in 0..<count {
             if history == nil || linux_monotonic_nanos() - madeAt > Bitflips.templateSeconds * 1_000_000_000 {
                 isKilled.toggle()
+                // The last copy is damaged, and may be refused.
+                if !template.isEmpty { try server.restore(from: template) }
                 (template, history) = try make(server, isKilled, &shoppers, &generator)
                 madeAt = linux_monotonic_nanos()
             }
             guard let history else { break }
             try server.restore(from: template)
             var damage = SeededGenerator(seed: seed &+ UInt64(sample) &* 0x9E37_79B9)
-            let what = try Damage.pick(server.folder + "/data", &damage)
+            let what: any FolderDamage =
+                sample % 2 == 0
+                ? try Bitflips.damage(server.folder + "/data", &damage) : try PageDamage.pick(server.folder + "/data", &damage)
             try what.apply()
             try start(server, history, "sample \(sample), \(isKilled ? "killed" : "stopped"): \(what)", &tally, &generator)
         }
@@ -58,12 +64,22 @@ struct Bitflips: ParsableCommand {
         print("passed")
     }
 
+    /// Done, and what it was: in three of ten cases to the journal's end.
+    private static func damage(_ folder: String, _ generator: inout SeededGenerator) throws -> any FolderDamage {
+        if generator.next() % 10 < 3 {
+            let segment = folder + "/journal/" + (try Damage.segment(folder + "/journal"))
+            if let tail = try TailDamage(segment: segment, &generator) { return tail }
+        }
+        return try Damage.pick(folder, &generator)
+    }
+
     /// A folder with a history; every second one is left by kill -9, so that the journal has to be replayed.
     private func make(
         _ server: BenchServer, _ isKilled: Bool, _ shoppers: inout Shoppers, _ generator: inout SeededGenerator
     ) throws -> (String, KnownHistory) {
         try server.start()
-        let history = try KnownHistory(BenchPeer(server.socket), BenchPeer(server.socket), &shoppers, &generator)
+        let history = try KnownHistory(
+            BenchPeer(server.socket), BenchPeer(server.socket), &shoppers, &generator, blocks: Bitflips.blocks)
         if isKilled { server.kill9() } else { _ = try server.stop() }
         return (try server.snapshot(), history)
     }
@@ -103,8 +119,13 @@ struct Bitflips: ParsableCommand {
     }
 }
 
-/// One piece of damage to a file.
-struct Damage: CustomStringConvertible {
+/// One piece of damage to a data folder, of which it tells.
+protocol FolderDamage: CustomStringConvertible {
+    func apply() throws
+}
+
+/// One piece of damage to a file, anywhere.
+struct Damage: FolderDamage {
     private enum Kind: CaseIterable {
         case bit, twoBits, byte, sector
     }
@@ -158,7 +179,7 @@ struct Damage: CustomStringConvertible {
     }
 
     /// The newest segment.
-    private static func segment(_ folder: String) throws -> String {
+    static func segment(_ folder: String) throws -> String {
         guard let handle = opendir(folder) else { throw BenchError("\(folder) can't be read") }
         defer { closedir(handle) }
         var newest = ""

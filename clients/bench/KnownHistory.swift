@@ -26,11 +26,15 @@ struct KnownHistory {
     private var open: (request: RequestCode, challenge: Bytes16, code: CodeBytes)?
     /// Two attempts are left.
     private var guessed: (request: RequestCode, challenge: Bytes16)?
+    /// The journal's newest sequence when all of this was acknowledged; 0 = it isn't made yet.
+    private var sequence: UInt64 = 0
     /// Requests that a limit of a day refuses, with the limit.
     private var full: [(RequestCode, Limit)] = []
 
-    /// Makes the history through `peer`; `courier` has the courier's role.
-    init(_ peer: BenchPeer, _ courier: BenchPeer, _ shoppers: inout Shoppers, _ generator: inout SeededGenerator) throws {
+    /// Makes the history through `peer`; `courier` has the courier's role. `blocks`: how many shoppers have failed their payments.
+    init(
+        _ peer: BenchPeer, _ courier: BenchPeer, _ shoppers: inout Shoppers, _ generator: inout SeededGenerator, blocks: Int = 4
+    ) throws {
         _ = try courier.exchange(lease())
         for _ in 0..<12 {
             let request = shoppers.request(peer, &generator)
@@ -54,8 +58,10 @@ struct KnownHistory {
                 request.phone = phone
             }
             full.append((request, .phoneAccountsDay))
-            // Five failures in a row on a payment: a block of 15 minutes.
-            request = shoppers.request(peer, &generator)
+        }
+        // Five failures in a row on a payment: a block of 15 minutes.
+        for _ in 0..<blocks {
+            var request = shoppers.request(peer, &generator)
             request.purpose = 2
             let (challenge, code) = try KnownHistory.ask(request, peer, courier)
             for _ in 0..<5 { _ = try KnownHistory.verify(challenge, request, wrong(code), peer, &generator) }
@@ -68,13 +74,19 @@ struct KnownHistory {
         let (second, right) = try KnownHistory.ask(other, peer, courier)
         for _ in 0..<3 { _ = try KnownHistory.verify(second, other, wrong(right), peer, &generator) }
         guessed = (other, second)
-        if case .right = try check(peer, &generator, endsOpen: false) { return }
+        if case .right = try check(peer, &generator, endsOpen: false) {
+            sequence = try KnownHistory.sequence(peer)
+            return
+        }
         throw BenchError("the history isn't as it was made: \(try check(peer, &generator, endsOpen: false))")
     }
 
     /// `endsOpen`: the open challenge's right code is tried too, which uses it up.
     func check(_ peer: BenchPeer, _ generator: inout SeededGenerator, endsOpen: Bool = true) throws -> Finding {
         var missing: String?
+        // A start adds a record of its own.
+        let found = try KnownHistory.sequence(peer)
+        guard sequence == 0 || found > sequence else { return .wrong("acknowledged requests are gone: \(found - 1) of \(sequence) batches are left") }
         for known in used {
             if try KnownHistory.verify(known.challenge, known.request, known.code, peer, &generator).status == .done {
                 return .wrong("a used code was accepted")
@@ -113,6 +125,14 @@ struct KnownHistory {
             missing = "an open challenge is gone"
         }
         return missing.map(Finding.closed) ?? .right
+    }
+
+    private static func sequence(_ peer: BenchPeer) throws -> UInt64 {
+        let lines = try peer.exchange(Stats()).decode(Stats.Reply.self).lines.text.split(separator: "\n")
+        guard let line = lines.first(where: { $0.hasPrefix("journal_sequence ") }), let number = UInt64(line.dropFirst(17)) else {
+            throw BenchError("Stats says no journal_sequence")
+        }
+        return number
     }
 
     private func wrong(_ code: CodeBytes) -> CodeBytes { CodeBytes(code.array.map { ($0 - 0x30 + 1) % 10 + 0x30 }) }

@@ -137,7 +137,7 @@ EVENTS = [
     "", "codeRequested", "codeResent", "requestRefused", "codeSubmitted", "codeDelivered", "deliveryFailed",
     "codeVerified", "wrongCode", "attemptsExhausted", "challengeCancelled", "challengeSuperseded", "accountBlocked",
     "factorDisabled", "grantRedeemed", "clockStepped", "serverStarted", "serverDraining",
-    "requestQuarantined", "refusalsCounted", "accountUnblocked",
+    "requestQuarantined", "refusalsCounted", "accountUnblocked", "tornTailDropped", "requestsLost",
 ]
 REASONS = [
     "", "badFrameLength", "badFlags", "badBody", "helloExpected", "helloTwice", "badMagic", "unsupportedVersion",

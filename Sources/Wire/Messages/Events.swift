@@ -97,6 +97,8 @@ public struct EventPush: PushMessage {
         case requestQuarantined = 18
         case refusalsCounted = 19
         case accountUnblocked = 20
+        case tornTailDropped = 21
+        case requestsLost = 22
 
         /// The name in output.
         public var name: String { String(describing: self) }

@@ -20,7 +20,7 @@ enum RecoveryFuzz: FuzzTarget {
         while !input.isEmpty { change(journal, &input) }
         journal.write()
         let applied = try replay(journal, reached, epoch)
-        try journal.rewrittenInPlace(applied)
+        try journal.rewrittenInPlace(applied, after: reached)
     }
 
     private static func change(_ journal: ForgedJournal, _ input: inout FuzzInput) {

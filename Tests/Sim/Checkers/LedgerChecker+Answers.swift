@@ -53,7 +53,7 @@ extension LedgerChecker {
             }
         case .requestRefused, .accountUnblocked: break
         case .codeSubmitted, .codeDelivered, .deliveryFailed, .clockStepped, .serverStarted, .serverDraining,
-            .requestQuarantined, .refusalsCounted:
+            .requestQuarantined, .refusalsCounted, .tornTailDropped, .requestsLost:
             return
         }
         if event.uid.map(policy.uids.contains) != true {

@@ -149,7 +149,7 @@ final class LedgerChecker {
             let outcome = outcome(event, event.kind, event.limit)
             if !toldOutcomes.insert(outcome).inserted { say("a block was told twice", event) }
         case .requestRefused, .codeSubmitted, .codeDelivered, .deliveryFailed, .accountUnblocked,
-            .clockStepped, .serverStarted, .serverDraining, .requestQuarantined, .refusalsCounted:
+            .clockStepped, .serverStarted, .serverDraining, .requestQuarantined, .refusalsCounted, .tornTailDropped, .requestsLost:
             break
         }
     }

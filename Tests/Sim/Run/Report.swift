@@ -18,6 +18,7 @@ enum Report {
     private static let unreachableEvents: [EventPush.Kind: String] = [
         .serverDraining: "connections are closed in the turn in which draining begins",
         .requestQuarantined: "needs a process that crashed twice on a request",
+        .requestsLost: "needs a folder that lost what was acknowledged, which no honest disk does",
     ]
 
     private static let missing = "DID NOT OCCUR"

@@ -182,6 +182,7 @@ extension Simulation {
                 continue
             }
             fault_disk_mend()
+            if machine.server?.store.recovery.droppedTornTail ?? false { tally.add("fault torn tail dropped at a start") }
             checkClock(isReboot, before)
             machine.settings.acceptClock = false
             return try reconnect()

@@ -29,6 +29,8 @@ struct StateCheck {
 
     /// The folder is as the crash left it, and watched.
     mutating func run() throws {
+        // After a kill the page cache has the note's newest bound; after a power cut the disk has any that there was.
+        try leaveBound(acknowledged ?? 0, always: wasKilled)
         if dice.oneIn(4) { try crashInRecovery() }
         let store = try openAfterCrash()
         var now = try compare(store, atLeast: acknowledged ?? 0, atMost: begun)
@@ -36,6 +38,7 @@ struct StateCheck {
         now = try workOn(store, now)
         store.abandon()
         crash()
+        try leaveBound(now.count, always: false)
         states += 1
         let again = try open()
         defer { again.abandon() }
@@ -44,6 +47,11 @@ struct StateCheck {
     }
 
     // MARK: crashes
+
+    private mutating func leaveBound(_ batch: Int, always: Bool) throws {
+        guard always || dice.oneIn(2), access(options.path + "/format", F_OK) == 0 else { return }
+        _ = try Store.leaveBound(UInt64(batch), in: options.path)
+    }
 
     private mutating func crash() {
         fault_disk_power_off()
