@@ -58,7 +58,7 @@ extension Batch {
             ("checkpoint_last_us", s.checkpointNanos / 1_000), ("swept_rows_total", s.sweptRows),
             ("lmdb_file_bytes", s.file.filePages * 4_096), ("lmdb_used_bytes", s.file.usedPages * 4_096),
             ("lmdb_free_pages", s.file.freePages), ("lmdb_tree_depth", s.file.treeDepth),
-            ("lmdb_map_bytes", s.file.mapPages * 4_096), ("lmdb_reader_lag", s.file.readerLag),
+            ("data_keys_dropped_total", s.droppedKeys), ("lmdb_map_bytes", s.file.mapPages * 4_096), ("lmdb_reader_lag", s.file.readerLag),
             ("lmdb_reader_pid", UInt64(s.file.readerLag > 0 ? s.file.oldestReaderPID : 0)), ("disk_free_bytes", s.freeBytes),
             ("crash_notes", UInt64(poison?.remembered ?? 0)), ("quarantined_requests", UInt64(poison?.quarantined ?? 0)),
             ("quarantined_total", poison?.refused ?? 0),

@@ -145,6 +145,8 @@ public struct Backup {
             if isCancelled() { throw .cancelled(path: folder) }
             let keyring = try FileSystem.contents(data + "/keyring")
             let epoch = try DataFolder.readEpoch(data)
+            // Before the journal is read: it must hold all of this.
+            let bound = try CrashNote.bound(in: data, uuid: uuid)
             let snapshot = try reader.snapshot()
             do { try onSnapshot() } catch { throw .cancelled(path: folder) }
             let outcome = try JournalCopy.run(
@@ -157,6 +159,11 @@ public struct Backup {
             if isStill, keyring == newestKeyring, epoch == newestEpoch {
                 switch outcome {
                 case .whole(let end):
+                    if let bound, bound.epoch == epoch, bound.sequence > end.sequence {
+                        throw .damaged(
+                            path: data + "/journal",
+                            detail: "it ends at record \(end.sequence), and \(bound.sequence) was acknowledged")
+                    }
                     return State(snapshot: snapshot, end: end, keyring: keyring, epoch: epoch)
                 case .broken(let error): throw error
                 }

@@ -227,6 +227,13 @@ public final class CrashNote {
 
     private static func isOurs(_ bytes: [UInt8]) -> Bool { format(of: bytes) != 0 }
 
+    /// What a folder's note says was acknowledged, at least; another process may be serving it.
+    static func bound(in folder: String, uuid: (UInt64, UInt64)) throws(StoreError) -> SyncedBound? {
+        let path = folder + "/crash-note"
+        guard FileSystem.exists(path) else { return nil }
+        return bounds(in: try FileSystem.contents(path), seed: SyncedBound.seed(uuid)).max(by: <)
+    }
+
     private static func bounds(in bytes: [UInt8], seed: UInt32) -> [SyncedBound] {
         // A slot vouches for itself: damage elsewhere in the note doesn't hide it.
         guard bytes.count == fileBytes else { return [] }

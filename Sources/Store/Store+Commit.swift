@@ -143,6 +143,7 @@ extension Store {
             statistics.sweptRows += report.swept
             statistics.checkpointNanos = report.nanos
             statistics.checkpointTotalNanos += report.nanos
+            try pruneKeys()
             sweepsOn = report.isBehind
             sweepAtMs = now + options.checkpointMs
         case .retry:
@@ -154,6 +155,18 @@ extension Store {
             failure = error
             throw error
         }
+    }
+
+    /// Once a start, after a checkpoint of its own: with many data keys, those go that no row needs.
+    private func pruneKeys() throws(StoreError) {
+        if let pruner {
+            if let dropped = try pruner.take() { statistics.droppedKeys += UInt64(dropped) }
+            return
+        }
+        guard keyring.count >= options.pruneKeysFrom, snapshotSequence > startSequence, !options.runsJobsByHand else { return }
+        let pruner = KeyPruner(environment, keyring, runsByHand: false)
+        self.pruner = pruner
+        pruner.start()
     }
 
     /// Folds everything into LMDB and waits for it: Drain and the end of the process.

@@ -56,6 +56,10 @@ public final class Store {
     var sweepAtMs: UInt64 = 0
     public internal(set) var statistics = StoreStatistics()
     var syncTimes = SyncTimes()
+    /// At work, or done: once a start.
+    var pruner: KeyPruner?
+    /// The journal's end that this start found.
+    let startSequence: UInt64
 
     /// What the journal thread reported and `finishCommit` hasn't taken yet.
     enum SyncOutcome: Sendable {
@@ -153,6 +157,7 @@ public final class Store {
         }
         opener = TableOpener(keyring)
         syncedSequence = position.sequence
+        startSequence = position.sequence
         readTransaction = try environment.begin(readOnly: true)
         snapshotSequence = try Store.position(environment, in: readTransaction).sequence
         statistics.freeBytes = FileSystem.freeBytes(at: path)
@@ -313,6 +318,7 @@ public final class Store {
         pace.isHurried.store(true, ordering: .relaxed)
         journalWorker?.stop()
         checkpointWorker.stop()
+        pruner?.stop()
         mdb_txn_abort(readTransaction)
         environment.close()
         crashNote.close()

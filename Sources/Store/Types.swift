@@ -94,6 +94,8 @@ public struct StoreOptions: Sendable {
     package var checkpointRecords = 32_768
     /// A start goes on without acknowledged requests that are gone, once, instead of being refused.
     public var acceptLostRequests = false
+    /// Data keys in the keyring from which a start drops those that no row needs.
+    package var pruneKeysFrom = Keyring.pruneFrom
     /// For the simulation: jobs wait for `runJournalJob` and `runCheckpointJob`, and no thread is made.
     package var runsJobsByHand = false
     /// For the simulation: its disk sees what the crash note says.
@@ -161,6 +163,8 @@ public struct StoreStatistics: Sendable {
     public var checkpointTotalNanos: UInt64 = 0
     /// Expired rows that checkpoints took out.
     public var sweptRows: UInt64 = 0
+    /// Data keys that no row needed any more.
+    public var droppedKeys: UInt64 = 0
     public var freeBytes: UInt64 = 0
     /// After the newest checkpoint.
     public var file = FileGauges()

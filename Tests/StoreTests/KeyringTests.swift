@@ -91,4 +91,62 @@ import Testing
         print("a read that unwraps its key: \((ContinuousClock.now - begin) / (2 * Int(count)))")
         #expect(opener.keptCiphers == TableOpener.maxCiphers)
     }
+
+    /// Opens, writes, folds, and waits for the pruner if it is at work.
+    private func life(_ test: TestStore, _ number: Int) throws {
+        try test.reopen()
+        try test.write(number)
+        try test.checkpoint()
+        let end = ContinuousClock.now + .seconds(10)
+        while try test.live.pruner != nil, try test.live.statistics.droppedKeys == 0, ContinuousClock.now < end {
+            try test.write(999)
+            try test.checkpoint()
+        }
+    }
+
+    /// Keys that no row needs go; what is left is read, by this start and by later ones.
+    @Test func keysThatNoRowNeedsGo() throws {
+        let test = try TestStore()
+        test.options.pruneKeysFrom = 12
+        for number in 1...10 { try life(test, number % 3) }
+        #expect(try test.live.keyring.count == 11 && test.live.pruner == nil)
+        // Rows 0, 1 and 2 are of the last three lives; 999 of this one.
+        try life(test, 3)
+        #expect(try test.live.statistics.droppedKeys == 12 - 4)
+        for number in 0...3 { #expect(try test.has(number)) }
+        let keyring = try FileSystem.contents(test.path + "/keyring")
+        #expect(keyring.count == 28 + 4 * 72 && keyring[7] == 2)
+        try test.reopen()
+        #expect(try test.live.keyring.count == 5 && test.live.keyring.newest.id == 13)
+        for number in 0...3 { #expect(try test.has(number)) }
+        #expect(try test.live.keyring.key(2) == nil)
+        for number in 4...9 { try life(test, number) }
+        for number in 0...9 { #expect(try test.has(number)) }
+    }
+
+    /// A start that has checkpointed nothing of its own drops nothing: the journal's records are of former ones.
+    @Test func nothingGoesBeforeACheckpointOfItsOwn() throws {
+        let test = try TestStore()
+        test.options.pruneKeysFrom = 2
+        for number in 0..<5 {
+            try test.reopen()
+            try test.write(number)
+        }
+        try test.reopen()
+        try test.checkpoint()
+        #expect(try test.live.pruner == nil)
+        try test.reopen()
+        for number in 0..<5 { #expect(try test.has(number)) }
+    }
+
+    /// Entries that stand in another order, or twice, are no keyring.
+    @Test func idsAscend() throws {
+        let test = try TestStore()
+        let path = try path(in: test, keys: 3)
+        try test.edit(URL(fileURLWithPath: path)) { bytes in
+            bytes[7] = 2
+            bytes.replaceSubrange(28..<100, with: Array(bytes[100..<172]))
+        }
+        #expect(throws: StoreError.self) { _ = try Keyring(opening: path, master: TestStore.master()) }
+    }
 }

@@ -161,8 +161,8 @@ import Testing
         try Data("otpd-store 2\n00000000000000000000000000000000\n".utf8).write(to: test.file("format"))
         #expect(refusal(test) == .newerFormat(path: test.path, found: "otpd-store 2"))
         try format.write(to: test.file("format"))
-        try test.edit(test.file("keyring")) { $0[7] = 2 }
-        #expect(refusal(test) == .newerFormat(path: test.path + "/keyring", found: "keyring 2"))
+        try test.edit(test.file("keyring")) { $0[7] = 3 }
+        #expect(refusal(test) == .newerFormat(path: test.path + "/keyring", found: "keyring 3"))
         try test.edit(test.file("keyring")) { $0[7] = 1 }
         try Data("something else\n".utf8).write(to: test.file("format"))
         #expect(refusal(test) == .notADataFolder(path: test.path))

@@ -13,7 +13,8 @@ import Testing
 
     @Test func formats() {
         #expect(Self.document.contains("`\(DataFolder.format)`, LF"))
-        #expect(Self.document.contains("keyring format, \(Keyring.format)"))
+        #expect(Self.document.contains(
+            "keyring format: \(Keyring.formats.dense) while the ids have no gap, \(Keyring.formats.pruned) from"))
         #expect(Self.document.contains("record format, \(JournalRecord.format)"))
         #expect(Self.document.contains("envelope schema, \(Envelope.schema)"))
         #expect(Self.document.contains("magic 0x\(String(JournalRecord.magic, radix: 16, uppercase: true))"))
