@@ -182,6 +182,8 @@ class Run:
         self.suite, self.test, self.violation, self.tail = "", "", "", []
         # Tests that are cut off leave their folders behind.
         folder = tempfile.mkdtemp(prefix="mutant-")
+        # Some tests let other users in, as /tmp does.
+        os.chmod(folder, 0o711)
         environment = {**os.environ, "SWIFT_BACKTRACE": "enable=no", "TMPDIR": folder}
         ACTIVE.write_text(str(number))
         process = subprocess.Popen(arguments, cwd=TREE, env=environment, stdin=subprocess.DEVNULL,

@@ -212,6 +212,18 @@ import Testing
         }
     }
 
+    /// As long as some setting would make it, but shorter than its records say.
+    @Test func aSegmentThatLostItsEnd() throws {
+        let test = try TestStore(segmentBytes: 16 << 10)
+        for number in 0..<3 { try test.write(number) }
+        test.crash()
+        try test.edit(test.newestSegment()) { $0.removeLast(512) }
+        for _ in 0..<2 {
+            #expect(refusal(test)?.contains("cut") ?? false)
+            try? test.loseNote()
+        }
+    }
+
     /// The next segment is the spare again, as if the one that it became had never been.
     @Test func aSpareInTheNewestSegmentsPlaceIsRefusedAfterAKill() throws {
         let test = try TestStore(segmentBytes: 4 << 10)
@@ -242,11 +254,15 @@ import Testing
         #expect(refusal(test)?.contains("5 was acknowledged") ?? false)
         try Data("2\n".utf8).write(to: test.file("epoch"))
         #expect(refusal(test) == nil, "a restore has raised the epoch")
-        try test.open()
-        try test.write(9)
-        test.crash()
-        try Data("1\n".utf8).write(to: test.file("epoch"))
-        #expect(refusal(test)?.contains("epoch") ?? false)
+        for writes in [false, true] {
+            try Data("2\n".utf8).write(to: test.file("epoch"))
+            try test.open()
+            // Without a record of the later epoch the note alone knows of it.
+            if writes { try test.write(9) }
+            test.crash()
+            try Data("1\n".utf8).write(to: test.file("epoch"))
+            #expect(refusal(test)?.contains("the file `epoch` says 1") ?? false)
+        }
     }
 
     @Test func theBoundIsThereAfterEveryCommitAndStart() throws {
