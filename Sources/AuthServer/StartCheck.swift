@@ -100,10 +100,12 @@ public struct StartCheck {
             guard isMade || errno == EACCES else { return wrong("data", "\(path) isn't an otpd data folder: name one that `otpd init` made") }
         }
         if let foreign = foreignFile(path) {
-            let command = "as root, `chown -R \(account.name): \(Shell.quoted(path))`"
-            return wrong(
-                "data", "\(foreign.path) belongs to \(Account.userName(foreign.uid)), and otpd would run as \(account.name): "
-                    + "\(command), or run otpd as its owner")
+            let owner = Account.userName(foreign.uid)
+            // Another service's folder isn't given away; files that root left in one are given back.
+            let mending =
+                foreign.uid == 0 && !account.isRoot
+                ? "as root, `chown -R \(account.name): \(Shell.quoted(path))`" : "run otpd, and this, as \(owner)"
+            return wrong("data", "\(foreign.path) belongs to \(owner), and otpd would run as \(account.name): \(mending)")
         }
         if let obstacle = Access.obstacle(path, needs: .change, by: account) { return wrong("data", obstacle) }
         guard stat(path, &info) == 0 else { return wrong("data", "\(path): \(reason(errno)): \(initCommand)") }

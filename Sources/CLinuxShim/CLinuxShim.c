@@ -39,6 +39,29 @@ int linux_crash_silently(void) {
     return prctl(PR_SET_DUMPABLE, 0) == 0 ? 0 : -errno;
 }
 
+static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE};
+enum { CRASHES = sizeof crashes / sizeof crashes[0] };
+static struct sigaction former[CRASHES];
+static char crash_line[1024];
+static size_t crash_length;
+
+static void say_crash(int signal) {
+    (void)signal;
+    if (write(STDERR_FILENO, crash_line, crash_length) < 0) return;
+}
+
+void linux_say_at_crash(const char *line) {
+    if (line != NULL) {
+        crash_length = strnlen(line, sizeof crash_line);
+        memcpy(crash_line, line, crash_length);
+        // What crashed does it again when the handler returns, and dies as it would have.
+        struct sigaction action = {.sa_handler = say_crash, .sa_flags = SA_RESETHAND | SA_NODEFER};
+        for (size_t i = 0; i < CRASHES; i++) sigaction(crashes[i], &action, &former[i]);
+    } else {
+        for (size_t i = 0; i < CRASHES; i++) sigaction(crashes[i], &former[i], NULL);
+    }
+}
+
 __attribute__((noinline)) void linux_wipe_stack(void) {
     enum { PAGE = 4096, PAGES = 64 };
     // More than the deepest way of a request takes; a thread's stack has 8 MiB. From the caller's frame downwards, until four pages are

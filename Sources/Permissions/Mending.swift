@@ -59,16 +59,20 @@ struct Mending {
         }
     }
 
-    /// Whether changing it harms nobody: not the system's, not a folder that another user keeps to himself.
+    /// Whether changing it harms nobody: what lies in a folder that is named for otpd or the account, and belongs to root or, if
+    /// others may look into it, to somebody else.
     private func isOurs(_ need: Access.Need) -> Bool {
         let folder = need == .read ? Access.parent(path) : path
         guard !Mending.isShared(folder), account.hasName else { return false }
-        return need == .read || info.st_uid == 0 || info.st_mode & 0o077 != 0
+        guard folder.split(separator: "/").contains(where: { $0.hasPrefix("otp") || $0 == account.name }) else { return false }
+        return info.st_uid == 0 || (need != .read && info.st_mode & 0o077 != 0)
     }
 
     private func elsewhere(_ need: Access.Need) -> String {
         let owner = Account.userName(info.st_uid)
-        return "it is \(owner)'s, leave it as it is: choose a path in a folder of \(account.name)'s own, such as "
-            + (need == .change ? "/run/otpd" : "/etc/\(account.name)")
+        if info.st_uid != 0, need != .search { return "it is \(owner)'s: run this as \(owner), or name one of \(account.name)'s own" }
+        let isDeep = !["proc", "sys", "dev", "boot"].contains(path.split(separator: "/").first ?? "dev")
+        let example = need == .change && isDeep ? "\(path)/\(account.name)" : "/etc/\(account.name)"
+        return "it is \(owner)'s, leave it as it is: choose a path in a folder of \(account.name)'s own, such as \(example)"
     }
 }

@@ -63,6 +63,7 @@ public struct Backup {
     ) throws(StoreError) -> Report {
         let uuid = try DataFolder.readFormat(data)
         try checkOwner()
+        try BackupFiles.refuseNesting(of: folder, in: data)
         let staging = try StagingFolder(for: folder)
         do throws(StoreError) {
             try BackupFiles.removeUnfinished(in: FileSystem.parent(of: staging.target))
@@ -113,6 +114,7 @@ public struct Backup {
                 BackupFiles.database,
                 try copy.copy(reader.file, to: database, bytes: total, head: state.snapshot.heads)
             ))
+        try BranchWalk.check(database)
         try checkDatabase(path, state.snapshot.position)
         for segment in try Journal.segments(in: path + "/journal") {
             let name = "journal/" + Journal.name(segment)

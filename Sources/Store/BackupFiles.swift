@@ -32,6 +32,19 @@ enum BackupFiles {
 
     /// What killed backups left in a folder, whatever name each was to have: `NAME.new-PID`, its process
     /// gone, and a backup by what is in it.
+    /// A copy that would stand in what it is a copy of would be part of the next one, and go with it.
+    static func refuseNesting(of target: String, in source: String) throws(StoreError) {
+        var whole = target
+        while whole.count > 1, whole.hasSuffix("/") { whole.removeLast() }
+        guard !whole.isEmpty else { throw .notADataFolder(path: "(an empty path)") }
+        guard let inner = realpath(FileSystem.parent(of: whole), nil) else { return }
+        defer { free(inner) }
+        guard let outer = realpath(source, nil) else { return }
+        defer { free(outer) }
+        let (folder, root) = (String(cString: inner), String(cString: outer))
+        if folder == root || folder.hasPrefix(root + "/") { throw .nested(path: target, within: source) }
+    }
+
     static func removeUnfinished(in parent: String) throws(StoreError) {
         for name in try FileSystem.names(in: parent) {
             guard let mark = name.firstRange(of: ".new-"), let pid = pid_t(name[mark.upperBound...]), pid > 0,

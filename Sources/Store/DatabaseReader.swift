@@ -13,6 +13,8 @@ final class DatabaseReader {
     init(folder: String) throws(StoreError) {
         file = folder + "/lmdb/data.mdb"
         guard FileSystem.exists(file) else { throw .damaged(path: file, detail: "the database is missing") }
+        MappedFile.opening(file)
+        defer { MappedFile.opened() }
         try LMDBEnvironment.checkVersion()
         var handle: OpaquePointer?
         try LMDBEnvironment.check(mdb_env_create(&handle), "mdb_env_create")

@@ -36,6 +36,8 @@ struct FileSurvey: Sendable {
     let trees: [Tree]
     /// LMDB's list of free pages: none of them is in a tree.
     let free: PageSet
+    /// That are in the file: LMDB may know of some behind its end, which were free again before they were written.
+    let writtenPages: UInt64
 }
 
 extension LMDBEnvironment {
@@ -82,8 +84,17 @@ extension LMDBEnvironment {
             // each checkpoint.
             gauges.freePages = listed.last(before: readers.oldestForeign ?? .max)
             return FileSurvey(
-                transaction: UInt64(mdb_txn_id(transaction)), gauges: gauges, trees: trees, free: free)
+                transaction: UInt64(mdb_txn_id(transaction)), gauges: gauges, trees: trees, free: free,
+                writtenPages: min(gauges.filePages, try writtenPages()))
         }
+    }
+
+    private func writtenPages() throws(StoreError) -> UInt64 {
+        var fd: mdb_filehandle_t = -1
+        try LMDBEnvironment.check(mdb_env_get_fd(env, &fd), "mdb_env_get_fd")
+        var info = stat()
+        guard fstat(fd, &info) == 0 else { throw .io(operation: "stat", path: path + "/data.mdb", code: errno) }
+        return UInt64(info.st_size) / UInt64(TreePage.bytes)
     }
 
     private func pages(_ database: MDB_dbi, _ transaction: OpaquePointer) throws(StoreError) -> UInt64 {

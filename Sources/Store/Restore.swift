@@ -19,6 +19,8 @@ public struct Restore {
         public var rows: [UInt64]
         /// A torn record at the journal's end was dropped.
         public var droppedTornTail: Bool
+        /// Batches that the copied folder's crash note knows to have been acknowledged, and its journal doesn't hold.
+        public var lostBatches: UInt64 = 0
         public var bytes: Int
     }
 
@@ -49,15 +51,20 @@ public struct Restore {
         // Nobody serves a backup. A data folder's lock is held to the end of the copy.
         let lock = isBackup ? nil : HeldLock(try DataFolder.Lock(source))
         defer { withExtendedLifetime(lock) {} }
+        try BackupFiles.refuseNesting(of: options.path, in: source)
         let staging = try StagingFolder(for: options.path)
         do throws(StoreError) {
             let (bytes, oldEpoch, epoch) = try fill(staging, isBackup, wallMs, isCancelled, progress)
             if isCancelled() { throw .cancelled(path: options.path) }
-            let report = try open(
+            var report = try open(
                 staging, master,
                 Report(
                     oldEpoch: oldEpoch, epoch: epoch, sequence: 0, clock: nil, rows: [],
                     droppedTornTail: false, bytes: bytes))
+            let bound = isBackup ? nil : try CrashNote.bound(in: source, uuid: DataFolder.readFormat(source))
+            if let bound, bound.epoch == oldEpoch, bound.sequence > report.sequence {
+                report.lostBatches = bound.sequence - report.sequence
+            }
             // The next restore of the same copy gets another epoch.
             while linux_realtime_nanos() / 1_000_000_000 == UInt64(epoch) { usleep(10_000) }
             try staging.publish()
@@ -102,6 +109,7 @@ public struct Restore {
             if let sums, sums[name] != digest { throw Restore.changed(source + "/" + name) }
             done += size
         }
+        try BranchWalk.check(path + "/" + BackupFiles.database)
         try FileSystem.replace(path + "/lock", with: [])
         for name in ["/lmdb", "/journal", ""] { try FileSystem.syncFolder(path + name) }
         return (total, oldEpoch, epoch)

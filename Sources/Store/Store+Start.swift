@@ -11,6 +11,9 @@ extension Store {
     ) throws(StoreError) -> UInt32 {
         var epoch = recovery.epoch
         if let loss = recovery.report.loss {
+            guard epoch < .max else {
+                throw .damaged(path: options.path + "/epoch", detail: "there is no epoch after \(epoch)")
+            }
             let sequence = recovery.position.sequence
             // An earlier start accepted it and was cut off before the tail had gone.
             let isUntold = note.loss?.epoch == epoch && recovery.report.lastEpoch < epoch

@@ -111,6 +111,8 @@ public final class Store {
         let epochOnDisk = try DataFolder.readEpoch(path)
         crashNote = try CrashNote(in: path, uuid: uuid, isMirrored: options.mirrorsCrashNote)
         keyring = try Keyring(opening: path + "/keyring", master: master)
+        MappedFile.opening(path + "/lmdb/data.mdb")
+        defer { MappedFile.opened() }
         environment = try LMDBEnvironment(path: path + "/lmdb", mapBytes: options.mapBytes, tables: options.tables)
         let journalFolder = path + "/journal"
         checkpointer = try Checkpointer(

@@ -25,6 +25,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case tailLost(path: String, detail: String)
     /// Every start adds a data key, and there is no place for one more.
     case keyringFull(path: String, starts: Int)
+    /// A copy was to be made within what is copied.
+    case nested(path: String, within: String)
     /// Other programs hold all places of LMDB's table of readers.
     case readersFull(path: String)
     /// liblmdb's version has known faults.
@@ -54,11 +56,11 @@ extension StoreError: CustomStringConvertible {
         case .locked(let path):
             "\(path) is in use by another otpd. Stop that one first, or give this one a data folder of its own."
         case .notADataFolder(let path):
-            "\(path) is not an otpd data folder. Make one with `otpd init`."
+            "\(path) is not an otpd data folder. Name the one that `otpd init` or `otpd restore` made; `otpd init` makes a new one."
         case .notPrivate(let path, let detail):
             "\(path) \(detail). It must belong to otpd's user with mode 0700: use chown and chmod, or run otpd as its owner."
         case .alreadyExists(let path):
-            "\(path) exists and is not empty. If it is a data folder, it is made already: start otpd. Else choose another path."
+            "\(path) exists and is not empty. Choose another path; a data folder that stands there is made already, and a backup is kept."
         case .newerFormat(let path, let found):
             "\(path) has format `\(found)`, which this otpd doesn't know. Run the otpd that wrote it, or a newer one."
         case .wrongMasterKey(let path):
@@ -73,6 +75,8 @@ extension StoreError: CustomStringConvertible {
             "\(path) is full: it holds a data key for each of \(starts) starts. Nothing is lost or damaged, and nothing was changed. "
                 + "Find out what restarted otpd so often. To serve again, give otpd a new folder: `otpd init --data NEW --master-key` with the "
                 + "same key. Limits' counts, blocks and open challenges stay behind in this one; keep it for its events."
+        case .nested(let path, let within):
+            "\(path) is within \(within), of which it would be a copy. Choose a place outside of it."
         case .readersFull(let path):
             "\(path): other programs read the database and have taken all of its 126 places for readers. `fuser \(path)/lock.mdb` names them: "
                 + "end what isn't needed (a forgotten mdb_copy or mdb_stat), and start otpd again."
@@ -104,7 +108,7 @@ extension StoreError: CustomStringConvertible {
         let isThere = stat(path, &info) == 0
         if isThere, info.st_uid != account.uid {
             return ": it belongs to \(Account.userName(info.st_uid)), and this is \(account.text). All of a data folder belongs to otpd's user: "
-                + "as root, `chown -R \(account.name): DATA`."
+                + "run this as \(Account.userName(info.st_uid)), or find out who made it another user's."
         }
         let obstacle = isThere ? Access.obstacle(path, needs: .read, by: account) : nil
         let inFolder = Access.obstacle(toMaking: path, by: account)

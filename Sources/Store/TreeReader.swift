@@ -66,7 +66,7 @@ final class TreeReader {
             throw .damaged(path: "lmdb", detail: "another program wrote to it")
         }
         let pages = Int(survey.gauges.filePages)
-        filePages = survey.gauges.filePages
+        filePages = survey.writtenPages
         free.copy(survey.free, pages: pages)
         whole.makeRoom(pages: pages)
         // A page of the last snapshot can't have been used again: that snapshot was still read when the

@@ -51,8 +51,8 @@ struct RestoreCommand: ParsableCommand {
         let user = Account.userName(info.st_uid)
         throw RootsFolder(
             description: "\(data) would be root's, in a folder of \(user)'s. Run this as otpd's user: "
-                + "`runuser -u \(user) -- otpd restore --from \(from) --data \(data) "
-                + "--master-key \(masterKey)`."
+                + "`runuser -u \(user) -- otpd restore --from \(Shell.quoted(from)) --data \(Shell.quoted(data)) "
+                + "--master-key \(Shell.quoted(masterKey))`."
         )
     }
 
@@ -67,6 +67,11 @@ struct RestoreCommand: ParsableCommand {
             )
         } else {
             print("newest record: none, the folder was never served")
+        }
+        if report.lostBatches > 0 {
+            print(
+                "LOST: \(from) had acknowledged at least \(report.lostBatches) batches of requests more, and its journal doesn't hold them. "
+                    + "If that folder still is whole elsewhere, take that one")
         }
         if report.droppedTornTail {
             print("a torn record at the journal's end, never acknowledged, was dropped")

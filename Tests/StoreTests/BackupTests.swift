@@ -58,6 +58,35 @@ import Testing
         #expect(try names(test).sorted() == ["backup", "data"])
     }
 
+    /// A restore of a folder whose end is gone says so: its start would have refused.
+    @Test func aRestoreOfWhatIsLeft() throws {
+        let test = try TestStore()
+        for number in 0..<5 { try test.write(number) }
+        let end = try test.live.journal.position
+        test.crash()
+        try test.edit(test.file("journal/" + Journal.name(end.segment))) { bytes in
+            for index in Int(end.offset)..<Int(end.next) { bytes[index] = 0 }
+        }
+        // The copy has no crash note, so it opens.
+        let report = try restore(test, from: "data")
+        #expect(report.sequence == end.sequence - 1 && report.lostBatches == 1)
+    }
+
+    /// Neither stands in what it is a copy of.
+    @Test func nothingIsMadeWithinItsSource() throws {
+        let test = try TestStore()
+        try test.write(1)
+        for name in ["data/in", "data/journal/0000000000000002.seg", "data/lmdb/in/"] {
+            #expect(throws: StoreError.nested(path: test.root.path + "/" + name, within: test.path)) {
+                try backup(test, name).run()
+            }
+        }
+        _ = try backup(test).run()
+        #expect(throws: StoreError.self) { try restore(test, to: "backup/in") }
+        #expect(try FileSystem.names(in: test.root.path + "/backup").contains("in") == false)
+        try test.reopen()
+    }
+
     /// What stands in the database, in a checkpoint's later transactions alone, and in the journal alone.
     @Test func allOfOneState() throws {
         let test = try TestStore(segmentBytes: 8 << 10)

@@ -14,6 +14,10 @@ int linux_die_with_parent(int signal);
 /// none of the registers, memory and backtrace that Swift's runtime prints. Whatever SWIFT_BACKTRACE says, the runtime's handlers of
 /// fatal signals are taken out again. Each program calls it first in `main`: the runtime put them in before.
 int linux_crash_silently(void);
+
+/// While a line is set, SIGSEGV, SIGBUS and SIGFPE write it to standard error before the process dies of them: for
+/// work on a file that somebody else's code maps and trusts. NULL takes it back. One at a time in a process.
+void linux_say_at_crash(const char *line);
 /// Overwrites the part of the stack that calls before this one used and left. What they had in variables were codes and states of keys.
 void linux_wipe_stack(void);
 /// madvise(MADV_DONTDUMP): keeps `length` bytes at a page boundary out of core dumps.
