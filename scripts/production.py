@@ -250,7 +250,7 @@ def strangers():
     for path in ("/run/otpd.sock", "/etc/otpd.sock", "/otpd.sock", "/run/otpd", "/proc/otpd.sock"):
         pathlib.Path("/etc/otpd/other.toml").write_text(config.replace("/run/otpd/otpd.sock", path))
         told = run("otpd check-config /etc/otpd/other.toml", expect=1)
-        if any(word in told for word in ("chown", "chmod", "chgrp", "install -d")):
+        if any(word in told for word in ("chown", "chmod", "chgrp")):
             sys.exit("production.py: a command that would change the system's folders")
     run("chown root /etc/otp-courier/smsc.password")
     told = run("otp-courier smpp --host smsc.example --port 3550 --tls --system-id shop --source Example "

@@ -41,7 +41,10 @@ public struct StartCheck {
     /// Whom otpd runs as, when root asks: the owner of its data folder; before `init`, of its key or of what both will stand in, unless
     /// that is root, else the user `otpd`, if there is one.
     public static func user(of settings: ServerSettings) -> Account {
-        if let owner = owner(of: settings.dataPath + "/format") { return owner }
+        // Files that root left there by mistake don't make it root's.
+        let parents = [settings.dataPath, settings.masterKeyPath].map(Access.parent)
+        let isRoots = parents.allSatisfy { owner(of: $0)?.isRoot ?? true }
+        if isRoots, let owner = owner(of: settings.dataPath + "/format") { return owner }
         let places = [settings.masterKeyPath, settings.dataPath]
         for path in places + places.map(Access.parent) {
             if let owner = owner(of: path), !owner.isRoot { return owner }

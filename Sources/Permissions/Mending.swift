@@ -73,6 +73,10 @@ struct Mending {
         if info.st_uid != 0, need != .search { return "it is \(owner)'s: run this as \(owner), or name one of \(account.name)'s own" }
         let isDeep = !["proc", "sys", "dev", "boot"].contains(path.split(separator: "/").first ?? "dev")
         let example = need == .change && isDeep ? "\(path)/\(account.name)" : "/etc/\(account.name)"
-        return "it is \(owner)'s, leave it as it is: choose a path in a folder of \(account.name)'s own, such as \(example)"
+        let other = info.st_uid == 0 ? "" : "run this as \(owner), or "
+        let wish = "it is \(owner)'s, leave it as it is: \(other)choose a path in a folder of \(account.name)'s own"
+        guard need == .change, isDeep, account.hasName else { return "\(wish), such as \(example)" }
+        let group = Shell.quoted(Account.groupName(account.groups.first ?? 0))
+        return "\(wish): as root, `install -d -o \(account.name) -g \(group) -m 0700 \(Shell.quoted(example))`, and a path in that"
     }
 }

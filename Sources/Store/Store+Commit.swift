@@ -65,8 +65,8 @@ extension Store {
     /// A start looks at a disk that may be busy, or idle as never again: `auto` goes on looking.
     private func noteSync(_ nanos: UInt64) {
         statistics.syncNanos += nanos
-        guard let median = syncTimes.note(nanos), options.commit == .auto, !options.runsJobsByHand else { return }
-        commitMode = SyncTimes.mode(median, now: commitMode)
+        guard looksAgain else { return }
+        commitMode = syncTimes.note(nanos, now: commitMode)
     }
 
     /// Whether an overlapped sync is under way.

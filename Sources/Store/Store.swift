@@ -56,6 +56,8 @@ public final class Store {
     var sweepAtMs: UInt64 = 0
     public internal(set) var statistics = StoreStatistics()
     var syncTimes = SyncTimes()
+    /// `auto` was asked for, and the disk is a real one.
+    let looksAgain: Bool
     /// At work, or done: once a start.
     var pruner: KeyPruner?
     /// The journal's end that this start found.
@@ -151,6 +153,7 @@ public final class Store {
         journal = try Journal(
             folder: journalFolder, segmentBytes: options.segmentBytes, uuid: uuid, key: keyring.newest, position: position)
         measuredSyncNanos = try Journal.measureSync(journalFolder)
+        looksAgain = options.commit == .auto && !options.runsJobsByHand
         switch options.commit {
         case .auto: commitMode = SyncTimes.mode(measuredSyncNanos)
         case .adaptive: commitMode = .adaptive

@@ -1,6 +1,6 @@
-/// How long the newest syncs took, and what `auto` makes of it. The loop owns it.
+/// How long the newest syncs took, and what `auto` makes of it: what most of them say. The loop owns it.
 struct SyncTimes {
-    /// Syncs whose median counts, and after how many it is looked at: some seconds of a busy shop.
+    /// Syncs that count, and after how many they are looked at: some seconds of a busy shop.
     static let looked = 63
     static let between = 256
     /// Nanoseconds. A hop to the journal thread costs a lone client more than it saves on a quicker disk.
@@ -11,19 +11,20 @@ struct SyncTimes {
     private var newest = [UInt64](repeating: 0, count: looked)
     private var seen = 0
 
-    /// By a first look.
+    /// By a first look's median.
     static func mode(_ medianNanos: UInt64) -> CommitMode { medianNanos < quick ? .adaptive : .overlapped }
 
-    /// By a later one.
-    static func mode(_ medianNanos: UInt64, now mode: CommitMode) -> CommitMode {
-        if medianNanos >= quick + band { return .overlapped }
-        return medianNanos < quick - band ? .adaptive : mode
-    }
-
-    /// The median, in nanoseconds, whenever it is time to look.
-    mutating func note(_ nanos: UInt64) -> UInt64? {
+    /// The mode that a look finds right, whenever it is time for one; `mode` if the answer isn't clear.
+    mutating func note(_ nanos: UInt64, now mode: CommitMode) -> CommitMode {
         newest[seen % SyncTimes.looked] = nanos
         seen += 1
-        return seen % SyncTimes.between == 0 ? newest.sorted()[SyncTimes.looked / 2] : nil
+        guard seen % SyncTimes.between == 0 else { return mode }
+        var (slow, quick) = (0, 0)
+        for time in newest {
+            if time >= SyncTimes.quick + SyncTimes.band { slow += 1 }
+            if time < SyncTimes.quick - SyncTimes.band { quick += 1 }
+        }
+        if slow > SyncTimes.looked / 2 { return .overlapped }
+        return quick > SyncTimes.looked / 2 ? .adaptive : mode
     }
 }

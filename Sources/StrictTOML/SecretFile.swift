@@ -26,10 +26,10 @@ package enum SecretFile {
                 description: "\(path) holds a password and others may read it: `chmod 0400 \(Shell.quoted(path))`")
         }
         guard status.st_uid == geteuid() || status.st_uid == 0 else {
+            let owner = Account.userName(status.st_uid)
             throw ConfigError(
-                description: "\(path) belongs to \(Account.userName(status.st_uid)), who can read the password: as root, "
-                    + "`chown \(Account.current().name) \(Shell.quoted(path))`"
-            )
+                description: "\(path) belongs to \(owner), who can read the password, and this is "
+                    + "\(Account.current().name): run this as its owner, `runuser -u \(owner) -- …`")
         }
         var bytes = [UInt8](repeating: 0, count: 256)
         let count = Glibc.read(fd, &bytes, bytes.count)

@@ -124,7 +124,11 @@ struct Init: ParsableCommand {
 
     func run() throws {
         do {
+            try RootsFolder.refuse(
+                data, "init --data \(Shell.quoted(data)) --master-key \(Shell.quoted(masterKey))")
             try Store.checkNew(data)
+            // Before a key is made for it.
+            if let obstacle = Access.obstacle(toMaking: data, by: .current()) { throw RootsFolder(description: "\(data): \(obstacle)") }
             if access(masterKey, F_OK) != 0, errno == ENOENT {
                 _ = try MasterKey.create(at: masterKey)
                 print("made the master key \(masterKey) (0400): back it up apart from the data")

@@ -25,7 +25,8 @@ struct RestoreCommand: ParsableCommand {
         Interruption.watch()
         let line = ProgressLine("copied", isWanted: false)
         do {
-            try refuseRoot()
+            try RootsFolder.refuse(
+                data, "restore --from \(Shell.quoted(from)) --data \(Shell.quoted(data)) --master-key \(Shell.quoted(masterKey))")
             let key = try MasterKey.load(masterKey)
             let now = linux_realtime_nanos() / 1_000_000
             let report = try Restore(from: from, options: StoreOptions(path: data, tables: StoreState.tables))
@@ -40,21 +41,6 @@ struct RestoreCommand: ParsableCommand {
         }
     }
 
-    private struct RootsFolder: Error, CustomStringConvertible {
-        let description: String
-    }
-
-    /// In a folder of otpd's user, root would make a data folder that otpd can't open.
-    private func refuseRoot() throws {
-        var info = stat()
-        guard geteuid() == 0, stat(Access.parent(data), &info) == 0, info.st_uid != 0 else { return }
-        let user = Account.userName(info.st_uid)
-        throw RootsFolder(
-            description: "\(data) would be root's, in a folder of \(user)'s. Run this as otpd's user: "
-                + "`runuser -u \(user) -- otpd restore --from \(Shell.quoted(from)) --data \(Shell.quoted(data)) "
-                + "--master-key \(Shell.quoted(masterKey))`."
-        )
-    }
 
     private func show(_ report: Restore.Report, _ now: UInt64) {
         let events = StoreState.tables.firstIndex { $0.name == "event" } ?? 0

@@ -124,17 +124,21 @@ import Testing
     /// `auto` goes on looking at the disk, and changes its mind when the answer is clear.
     @Test func autoLooksAgain() {
         var times = SyncTimes()
-        func feed(_ nanos: [UInt64]) -> [UInt64] { nanos.compactMap { times.note($0) } }
-        let slow = [UInt64](repeating: 2_000_000, count: SyncTimes.between)
-        #expect(feed(slow) == [2_000_000])
-        #expect(SyncTimes.mode(2_000_000, now: .adaptive) == .overlapped)
+        func feed(_ nanos: (Int) -> UInt64, from mode: CommitMode) -> [CommitMode] {
+            var (mode, modes) = (mode, [CommitMode]())
+            for index in 1...SyncTimes.between {
+                mode = times.note(nanos(index), now: mode)
+                if modes.last != mode { modes.append(mode) }
+            }
+            return modes
+        }
+        #expect(feed({ _ in 2_000_000 }, from: .adaptive) == [.adaptive, .overlapped])
         // A third of slow ones is a busy moment.
-        let mixed = (0..<SyncTimes.between).map { $0 % 3 == 0 ? UInt64(9_000_000) : 90_000 }
-        #expect(feed(mixed) == [90_000])
-        #expect(SyncTimes.mode(90_000, now: .overlapped) == .adaptive)
+        #expect(feed({ $0 % 3 == 0 ? 9_000_000 : 90_000 }, from: .adaptive) == [.adaptive])
+        #expect(feed({ $0 % 3 == 0 ? 9_000_000 : 90_000 }, from: .overlapped) == [.overlapped, .adaptive])
         for mode in [CommitMode.adaptive, .overlapped] {
-            #expect(SyncTimes.mode(450_000, now: mode) == mode)
-            #expect(SyncTimes.mode(550_000, now: mode) == mode)
+            #expect(feed({ _ in 450_000 }, from: mode) == [mode])
+            #expect(feed({ _ in 550_000 }, from: mode) == [mode])
         }
     }
 
