@@ -6,7 +6,6 @@ import Glibc
 struct BranchWalk: ~Copyable {
     /// A database's record: depth and root, in the meta page or as a value of LMDB's main database.
     private struct Record {
-        static let bytes = 48
         let depth: Int
         let root: UInt64
 
@@ -16,8 +15,7 @@ struct BranchWalk: ~Copyable {
         }
     }
 
-    private static let (recordsAt, transactionAt) = ((free: 40, main: 88), 144)
-    private static let mostLevels = 32
+    /// A flag of a node.
     private static let isSubDatabase = 2
 
     private let file: FileDescriptor
@@ -41,23 +39,18 @@ struct BranchWalk: ~Copyable {
 
     private func run() throws(StoreError) {
         let page = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: TreePage.bytes * BranchWalk.mostLevels, alignment: TreePage.bytes)
+            byteCount: TreePage.bytes * Tree.maxDepth, alignment: TreePage.bytes)
         defer { page.deallocate() }
-        let buffer = UnsafeRawBufferPointer(page)
-        var newest: (transaction: UInt64, free: Record, main: Record)?
-        for number: UInt64 in 0..<2 {
-            try read(number, into: page, level: 0)
-            let transaction = buffer.loadUnaligned(fromByteOffset: BranchWalk.transactionAt, as: UInt64.self)
-            guard transaction >= newest?.transaction ?? 0 else { continue }
-            newest = (
-                transaction, Record(buffer, at: BranchWalk.recordsAt.free),
-                Record(buffer, at: BranchWalk.recordsAt.main)
-            )
+        var heads: [UInt8] = []
+        for number: UInt64 in 0..<2 { heads += try read(number, into: page, level: 0) }
+        let transactions = LMDBMeta.transactions(heads)
+        let head = transactions[0] > transactions[1] ? 0 : LMDBMeta.pageBytes
+        let (free, main) = heads.withUnsafeBytes {
+            (Record($0, at: head + LMDBMeta.freeRecord), Record($0, at: head + LMDBMeta.mainRecord))
         }
-        guard let newest else { return }
-        try walk(newest.free, page)
+        try walk(free, page)
         var tables: [Record] = []
-        try walk(newest.main, page) { leaf in tables += BranchWalk.records(in: leaf) }
+        try walk(main, page) { leaf in tables += BranchWalk.records(in: leaf) }
         for table in tables { try walk(table, page) }
     }
 
@@ -69,7 +62,7 @@ struct BranchWalk: ~Copyable {
             let node = word(TreePage.headBytes + 2 * index)
             guard node + TreePage.nodeHeadBytes <= leaf.count, word(node + 4) & isSubDatabase != 0 else { return nil }
             let value = node + TreePage.nodeHeadBytes + word(node + 6)
-            return value + Record.bytes <= leaf.count ? Record(leaf, at: value) : nil
+            return value + Tree.recordBytes <= leaf.count ? Record(leaf, at: value) : nil
         }
     }
 
@@ -78,7 +71,7 @@ struct BranchWalk: ~Copyable {
         onLeaf: ((UnsafeRawBufferPointer) -> Void)? = nil
     ) throws(StoreError) {
         guard record.root != .max else { return }
-        guard (1...BranchWalk.mostLevels).contains(record.depth) else {
+        guard (1...Tree.maxDepth).contains(record.depth) else {
             throw .damaged(path: file.path, detail: "a tree of \(record.depth) levels")
         }
         try visit(record.root, level: record.depth, buffer, onLeaf)

@@ -185,6 +185,8 @@ enum LMDBMeta {
     static let pageBytes = 4096
     private static let lastPageOffset = 16 + 120
     private static let transactionOffset = 16 + 128
+    /// Of the records of LMDB's own two databases: the list of free pages, and the main one.
+    static let (freeRecord, mainRecord) = (16 + 24, 16 + 24 + Tree.recordBytes)
 
     /// The transaction of each.
     static func transactions(_ heads: [UInt8]) -> [UInt64] {

@@ -32,13 +32,16 @@ final class KeyPruner: @unchecked Sendable {  // `isStopping` is atomic, the res
         }
     }
 
-    /// How many keys went, once; `nil` while it is at work.
+    /// How many keys went, once; `nil` while it is at work. No room, for the file or among LMDB's readers, leaves all as it was: the next
+    /// start tries again.
     func take() throws(StoreError) -> Int? {
         let result = outcome.withLock { box in
             defer { box = nil }
             return box
         }
-        return try result?.get()
+        do { return try result?.get() } catch .readersFull { return 0 } catch .io(_, _, let code) where FileSystem.isFull(code) {
+            return 0
+        }
     }
 
     /// Before the environment is closed.

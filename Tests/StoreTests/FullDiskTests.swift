@@ -81,6 +81,29 @@ import Testing
         #expect(!endings.isEmpty && endings.allSatisfy { $0 == .retried }, "\(endings)")
     }
 
+    /// No room for a keyring without the keys that may go: it stays as it is, and so does the store.
+    @Test(arguments: [ENOSPC, EDQUOT]) func fullDiskKeepsTheKeyring(_ error: Int32) throws {
+        defer { fault_disk_stop() }
+        let test = try filled()
+        for _ in 0..<3 { try test.reopen() }
+        try test.checkpoint()
+        let before = try FileSystem.contents(test.path + "/keyring")
+        fault_disk_fail(UInt32(FAULT_WRITE), 1, error, true)
+        let pruner = KeyPruner(try test.live.environment, try test.live.keyring, runsByHand: false)
+        pruner.start()
+        var dropped: Int?
+        for _ in 0..<2_000 where dropped == nil {
+            usleep(1_000)
+            dropped = try pruner.take()
+        }
+        pruner.stop()
+        fault_disk_mend()
+        #expect(dropped == 0)
+        #expect(try FileSystem.contents(test.path + "/keyring") == before)
+        try test.reopen()
+        #expect(try test.has(399))
+    }
+
     @Test func brokenDiskIsTheEnd() throws {
         let writes = try endings(FAULT_WRITE, EIO)
         #expect(writes.count > 1 && writes.allSatisfy { $0 == .ended }, "\(writes)")

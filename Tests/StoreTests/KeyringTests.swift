@@ -1,4 +1,6 @@
+import CLMDB
 import Foundation
+import Glibc
 import LibCrypto
 @testable import Store
 import Testing
@@ -122,6 +124,26 @@ import Testing
         #expect(try test.live.keyring.key(2) == nil)
         for number in 4...9 { try life(test, number) }
         for number in 0...9 { #expect(try test.has(number)) }
+    }
+
+    /// It is upkeep: a full table of readers ends nothing.
+    @Test func whatCannotBeLookedForStays() throws {
+        let test = try TestStore()
+        test.options.pruneKeysFrom = 3
+        for number in 1...2 {
+            try test.write(number)
+            try test.reopen()
+        }
+        var readers: [OpaquePointer] = []
+        while let reader = try? test.live.environment.begin(readOnly: true) { readers.append(reader) }
+        defer { for reader in readers { mdb_txn_abort(reader) } }
+        for number in 3...20 {
+            try test.write(number)
+            try test.checkpoint()
+            usleep(1_000)
+        }
+        #expect(try test.live.pruner != nil && test.live.statistics.droppedKeys == 0)
+        for number in 1...20 { #expect(try test.has(number)) }
     }
 
     /// A start that has checkpointed nothing of its own drops nothing: the journal's records are of former ones.
